@@ -1,0 +1,69 @@
+"""The definition: W as a full matrix, one row a pixel, one column a Gaussian. Slow and plain; the rest is held to it."""
+
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from .blend import Blend, Limits
+from .camera import Camera
+from .gaussians import Gaussians
+from .project import Footprints, project
+
+
+class DenseBlend(Blend):
+    """W of shape (height * width, N), front-to-back alpha compositing (Kerbl et al. 2023, eq. 3), by autograd."""
+
+    def __init__(self, gaussians: Gaussians, camera: Camera, footprints: Footprints, limits: Limits) -> None:
+        super().__init__(gaussians, camera, footprints, limits)
+        self.order = torch.argsort(footprints.depths, stable=True)
+        self.weights = _weights(footprints, self.order, camera, limits)
+
+    def __matmul__(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
+        self._check_values(values)
+        return (self.weights @ values).reshape(*self.shape[:2], values.shape[1])
+
+    def transposed_product(self, image: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        self._check_image(image)
+        return self.weights.T @ image.reshape(-1, image.shape[2])
+
+    def detach(self) -> Self:
+        detached = object.__new__(type(self))
+        detached.__dict__.update(self.__dict__)
+        detached.weights = self.weights.detach()
+        detached.__dict__.pop("alpha", None)
+        return detached
+
+    def row(self, x: int, y: int) -> tuple[Int64[Tensor, " k"], Float[Tensor, " k"]]:
+        self._check_pixel(x, y)
+        weights = self.weights[y * self.camera.width + x].detach()
+        rows = self.order[weights[self.order] > 0]
+        return self.gaussians.ids[rows], weights[rows]
+
+
+def dense(gaussians: Gaussians, camera: Camera, limits: Limits | None = None) -> DenseBlend:
+    """W as a full matrix: memory grows with pixels x Gaussians, for tests and small scenes only."""
+    limits = limits or Limits()
+    return DenseBlend(gaussians, camera, project(gaussians, camera, limits.alpha_min), limits)
+
+
+def _weights(footprints: Footprints, order: Tensor, camera: Camera, limits: Limits) -> Float[Tensor, "p n"]:
+    alphas = _alphas(footprints, camera, limits)[:, order]
+    remaining = torch.cumprod(1.0 - alphas, dim=1)  # transmittance behind each Gaussian
+    before = torch.cat([torch.ones_like(remaining[:, :1]), remaining[:, :-1]], dim=1)
+    drawn = torch.where(remaining > limits.transmittance_min, before * alphas, torch.zeros_like(alphas))
+    return torch.zeros_like(drawn).index_copy(1, order, drawn)
+
+
+def _alphas(footprints: Footprints, camera: Camera, limits: Limits) -> Float[Tensor, "p n"]:
+    options = {"dtype": footprints.centers.dtype, "device": footprints.centers.device}
+    ys, xs = torch.meshgrid(
+        torch.arange(camera.height, **options) + 0.5, torch.arange(camera.width, **options) + 0.5, indexing="ij"
+    )
+    dx = xs.reshape(-1, 1) - footprints.centers[:, 0]
+    dy = ys.reshape(-1, 1) - footprints.centers[:, 1]
+    a, b, c = footprints.conics.unbind(-1)
+    power = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
+    alphas = (footprints.opacities * torch.exp(-power)).clamp_max(limits.alpha_max)
+    return torch.where(footprints.visible & (power >= 0) & (alphas >= limits.alpha_min), alphas, 0.0)
