@@ -1,6 +1,7 @@
 """The table of Gaussians. Every structural change (prune, clone, crop, delete, duplicate) is ``gaussians[rows]``."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -130,7 +131,8 @@ class Gaussians:
         """Rows in which every number is finite and the quaternion is not zero."""
         good = self.quats.norm(dim=-1) > 0
         for name in ("means", "quats", "log_scales", "logit_opacities", "sh", "features"):
-            good &= getattr(self, name).isfinite().reshape(len(self), -1).all(-1)
+            column = getattr(self, name)
+            good &= column.isfinite().reshape(len(self), math.prod(column.shape[1:])).all(-1)
         return good
 
 

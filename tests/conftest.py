@@ -1,0 +1,35 @@
+"""For every test: shapes and types are checked on every call, one torch thread, and gsplat never tries to build."""
+
+import os
+from pathlib import Path
+
+os.environ["CUDA_HOME"] = os.environ.get("CUDA_HOME", "/nonexistent")  # no nvcc: gsplat must not start a build
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+PACKAGE = Path(__file__).parents[1] / "semsplat"
+
+
+def checked_modules() -> list[str]:
+    """Every module but the compiled kernels, which take no Python decorators, and packages that hold those."""
+    names = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if "_kernels" not in parts and parts not in (("semsplat",), ("semsplat", "splatting")):
+            names.append(".".join(parts))
+    return names
+
+
+install_import_hook(checked_modules(), "typechecker.check")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The folder of real captures, which is not part of the project."""
+    if not os.environ.get("SEMSPLAT_CAPTURES"):
+        pytest.skip("SEMSPLAT_CAPTURES is not set: no folder of real captures")
+    return Path(os.environ["SEMSPLAT_CAPTURES"])
