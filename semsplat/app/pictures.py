@@ -1,0 +1,71 @@
+"""Pictures for people: contact sheets, curves, files; what a camera sees comes from layers. Has matplotlib."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..splatting.files import replacing
+
+Row = tuple[str, Sequence[UInt8[np.ndarray, "_h _w 3"]]]  # a line of text, and the pictures below it
+_LINE, _GAP = 18, 4  # pixels
+_PAPER, _INK = (16, 16, 18), (220, 220, 220)
+
+
+def to_bytes(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture in [0, 1] as 8-bit RGB."""
+    return (image.detach().cpu().clamp(0, 1) * 255.0).round().to(torch.uint8).numpy()
+
+
+def save(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Write a picture in the format of the suffix, in one step."""
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary)
+
+
+def contact_sheet(rows: Sequence[Row], width: int = 320) -> UInt8[np.ndarray, "h w 3"]:
+    """Rows of pictures below each other, every picture ``width`` pixels wide."""
+    strips = [_strip(text, [_fitted(picture, width) for picture in pictures]) for text, pictures in rows]
+    height = sum(strip.height + _GAP for strip in strips) - _GAP
+    sheet = Image.new("RGB", (max(strip.width for strip in strips), height), _PAPER)
+    top = 0
+    for strip in strips:
+        sheet.paste(strip, (0, top))
+        top += strip.height + _GAP
+    return np.asarray(sheet)
+
+
+def curves(path: Path, curve: Sequence[tuple[int, float, float]]) -> None:
+    """Loss and PSNR of the training views over the steps, as a picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, column, name in zip(figure.subplots(1, 2), (1, 2), ("loss", "PSNR of training views (dB)"), strict=True):
+        axes.plot([point[0] for point in curve], [point[column] for point in curve], linewidth=1)
+        axes.set_xlabel("step")
+        axes.set_title(name, fontsize=10)
+        axes.grid(alpha=0.3)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _fitted(picture: UInt8[np.ndarray, "h w 3"], width: int) -> Image.Image:
+    image = Image.fromarray(picture)
+    return image.resize((width, max(1, round(image.height * width / image.width))), Image.Resampling.LANCZOS)
+
+
+def _strip(text: str, images: list[Image.Image]) -> Image.Image:
+    width = sum(image.width + _GAP for image in images) - _GAP
+    strip = Image.new("RGB", (width, _LINE + max(image.height for image in images)), _PAPER)
+    ImageDraw.Draw(strip).text((4, 3), text, fill=_INK)
+    left = 0
+    for image in images:
+        strip.paste(image, (left, _LINE))
+        left += image.width + _GAP
+    return strip
