@@ -13,6 +13,8 @@ from torch import Tensor
 from . import sh as spherical_harmonics
 from .camera import Camera
 
+GEOMETRY = ("means", "quats", "log_scales", "logit_opacities")  # the columns behind W
+
 
 @dataclass(frozen=True)
 class Gaussians:
@@ -124,13 +126,16 @@ class Gaussians:
 
     def colors(self, camera: Camera) -> Float[Tensor, "n 3"]:
         """Colour as seen from the camera's centre, in [0, inf); 0.5 + SH, cut off below 0 (Kerbl 2023)."""
-        directions = torch.nn.functional.normalize(self.means - camera.center.to(self.means), dim=-1)
-        return (spherical_harmonics.evaluate(self.sh, directions) + 0.5).clamp_min(0.0)
+        if self.means.device.type == "cpu":
+            from ._cpu import colors
 
-    def is_finite(self) -> Bool[Tensor, " n"]:
-        """Rows in which every number is finite and the quaternion is not zero."""
+            return colors(self, camera, self.sh.shape[1])
+        return spherical_harmonics.colors(self.means, self.sh, camera.center.to(self.means))
+
+    def is_finite(self, names: Iterable[str] = (*GEOMETRY, "sh", "features")) -> Bool[Tensor, " n"]:
+        """Rows in which every number of the named columns is finite and the quaternion is not zero."""
         good = self.quats.norm(dim=-1) > 0
-        for name in ("means", "quats", "log_scales", "logit_opacities", "sh", "features"):
+        for name in names:
             column = getattr(self, name)
             good &= column.isfinite().reshape(len(self), math.prod(column.shape[1:])).all(-1)
         return good

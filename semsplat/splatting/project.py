@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .camera import Camera
-from .gaussians import Gaussians
+from .gaussians import GEOMETRY, Gaussians
 
 NEAR = 0.01  # world units; nearer Gaussians are not drawn
 DILATION = 0.3  # pixels^2 added to the diagonal of every projected covariance (Kerbl 2023: at least a pixel wide)
@@ -51,6 +51,17 @@ def covariances(gaussians: Gaussians) -> Float[Tensor, "n 3 3"]:
     return half @ half.transpose(-1, -2)
 
 
+def slope_limits(camera: Camera) -> tuple[float, float, float, float]:
+    """Least and largest x/z, least and largest y/z at which the Jacobian is taken."""
+    limits = []
+    for axis, size in ((0, camera.width), (1, camera.height)):
+        focal, center = camera.intrinsics[axis, axis].item(), camera.intrinsics[axis, 2].item()
+        low, high = -center / focal, (size - center) / focal
+        margin = FRUSTUM_MARGIN * (high - low)
+        limits += [low - margin, high + margin]
+    return limits[0], limits[1], limits[2], limits[3]
+
+
 def project(gaussians: Gaussians, camera: Camera, alpha_min: float = 1.0 / 255.0) -> Footprints:
     """Footprints of all Gaussians; differentiable for means, quats, log_scales and logit_opacities.
 
@@ -60,16 +71,14 @@ def project(gaussians: Gaussians, camera: Camera, alpha_min: float = 1.0 / 255.0
     fx, fy, cx, cy = (camera.intrinsics[i, j].item() for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
     points = gaussians.means @ view[:3, :3].T + view[:3, 3]
     x, y, depths = points.unbind(-1)
-    alive = gaussians.is_finite() & (depths > NEAR) & (gaussians.opacities > alpha_min)
+    alive = gaussians.is_finite(GEOMETRY) & (depths > NEAR) & (gaussians.opacities > alpha_min)
     z = torch.where(alive, depths, 1.0)
     x, y = torch.where(alive, x, 0.0), torch.where(alive, y, 0.0)
     centers = torch.stack([fx * x / z + cx, fy * y / z + cy], dim=-1)
 
-    low_x, high_x = -cx / fx, (camera.width - cx) / fx
-    low_y, high_y = -cy / fy, (camera.height - cy) / fy
-    margin_x, margin_y = FRUSTUM_MARGIN * (high_x - low_x), FRUSTUM_MARGIN * (high_y - low_y)
-    tx = z * (x / z).clamp(low_x - margin_x, high_x + margin_x)
-    ty = z * (y / z).clamp(low_y - margin_y, high_y + margin_y)
+    left, right, top, bottom = slope_limits(camera)
+    tx = z * (x / z).clamp(left, right)
+    ty = z * (y / z).clamp(top, bottom)
     zero = torch.zeros_like(z)
     jacobian = torch.stack(
         [

@@ -72,3 +72,9 @@ def basis(directions: Float[Tensor, "n 3"], coefficients: int) -> Float[Tensor, 
 def evaluate(sh: Float[Tensor, "n k 3"], directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     """Sum of Y_k(direction) sh_k, without the 0.5."""
     return torch.einsum("nk,nkc->nc", basis(directions, sh.shape[1]), sh)
+
+
+def colors(means: Float[Tensor, "n 3"], sh: Float[Tensor, "n k 3"], eye: Float[Tensor, "3"]) -> Float[Tensor, "n 3"]:
+    """Colours of Gaussians seen from ``eye``: 0.5 + SH, cut off below 0 (Kerbl et al. 2023); the definition."""
+    directions = torch.nn.functional.normalize(means - eye, dim=-1)
+    return (evaluate(sh, directions) + 0.5).clamp_min(0.0)

@@ -1,0 +1,97 @@
+"""W itself, sparse: rows of pixels (CSR) and of Gaussians, and products with any number of channels."""
+
+import numpy as np
+
+from . import LANES, jit
+from .bin import rows_of
+from .raster import CHECK, PLANES, W, open_rows, start_tile, weigh
+
+
+@jit
+def collect(
+    tiles, tile_starts, tile_rows, centers, conics, opacities, levels, limits, width, height, fill, starts, columns, data
+):  # fmt: skip
+    """Weights of the pixels of the tiles named: their number into ``starts[p + 1]``, or, to ``fill``, themselves.
+
+    Args:
+        starts: (pixels + 1,) int64, counts or, while filling, the next free place of each pixel (moved on).
+        columns, data: (nonzeros,), the Gaussian and its weight, front to back.
+    """
+    across = (width + LANES - 1) // LANES
+    alpha_min, alpha_max, least = limits[0], limits[1], limits[2]
+    scratch = np.zeros(PLANES, centers.dtype)
+    for tile in tiles:
+        x0, y0 = (tile % across) * LANES, (tile // across) * LANES
+        start_tile(scratch, x0, y0, width, height, 0)
+        open_first, open_last = 0, min(LANES, height - y0)
+        for k in range(tile_starts[tile], tile_starts[tile + 1]):
+            if (k - tile_starts[tile]) % CHECK == CHECK - 1:
+                open_first, open_last = open_rows(scratch, open_first, open_last, least)
+                if open_first == open_last:
+                    break
+            i = tile_rows[k]
+            a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
+            first, last = rows_of(centers[i, 1], a, a * c - b * b, levels[i], y0 + open_first, y0 + open_last)
+            dx0 = scratch.dtype.type(x0 + 0.5) - centers[i, 0]
+            for y in range(first, last):
+                r = (y - y0) & (LANES - 1)
+                dy = scratch.dtype.type(y + 0.5) - centers[i, 1]
+                weigh(scratch, r, dx0, dy, a, b, c, opacity, alpha_min, alpha_max, least)
+                for lane in range(LANES):
+                    if scratch[W + lane] > 0.0:
+                        pixel = y * width + x0 + lane
+                        if fill:
+                            columns[starts[pixel]] = i
+                            data[starts[pixel]] = scratch[W + lane]
+                            starts[pixel] += 1
+                        else:
+                            starts[pixel + 1] += 1
+
+
+@jit
+def transpose(starts, columns, data, out_starts, out_columns, out_data):
+    """The same weights by Gaussian: for each its pixels in rising order."""
+    for k in range(columns.shape[0]):
+        out_starts[columns[k] + 1] += 1
+    for i in range(out_starts.shape[0] - 1):
+        out_starts[i + 1] += out_starts[i]
+    place = out_starts[:-1].copy()
+    for row in range(starts.shape[0] - 1):
+        for k in range(starts[row], starts[row + 1]):
+            column = columns[k]
+            out_columns[place[column]] = row
+            out_data[place[column]] = data[k]
+            place[column] += 1
+
+
+@jit
+def multiply(begin, end, starts, columns, data, values, out):
+    """out[row] = sum_k data[k] values[columns[k]] for rows [begin, end); out (rows, c) is written."""
+    channels = values.shape[1]
+    for row in range(begin, end):
+        target = out[row]
+        for channel in range(channels):
+            target[channel] = 0.0
+        for k in range(starts[row], starts[row + 1]):
+            source, weight = values[columns[k]], data[k]
+            for channel in range(channels):
+                target[channel] += weight * source[channel]
+
+
+@jit
+def pixel_row(tile_rows, centers, conics, opacities, limits, x, y, rows, weights):
+    """Gaussians of one tile's list that are in pixel (x, y), front to back; returns their number."""
+    remaining, count = 1.0, 0
+    for i in tile_rows:
+        dx, dy = x + 0.5 - centers[i, 0], y + 0.5 - centers[i, 1]
+        power = 0.5 * (conics[i, 0] * dx * dx + conics[i, 2] * dy * dy) + conics[i, 1] * dx * dy
+        alpha = min(limits[1], opacities[i] * np.exp(-power))
+        if power < 0.0 or alpha < limits[0]:
+            continue
+        behind = remaining * (1.0 - alpha)
+        if behind <= limits[2]:
+            break
+        rows[count], weights[count] = i, remaining * alpha
+        count += 1
+        remaining = behind
+    return count
