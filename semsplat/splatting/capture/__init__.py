@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
+from .colmap import find_model, load_colmap
 from .photos import prepare
 from .pictures import SUFFIXES
 from .transforms import load_transforms
@@ -28,6 +29,9 @@ def load(source: str | Path) -> Capture:
     for name in ("transforms.json", "transforms_train.json"):
         if (source / name).is_file():
             return _load_file(source / name)
+    model = find_model(source)
+    if model is not None:
+        return load_colmap(source, model)
     raise _no_poses(source)
 
 

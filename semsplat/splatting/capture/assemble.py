@@ -61,6 +61,8 @@ def assemble(
         notes.append(f"The poses carry a scale of {np.median(scales):.4g}, which was removed from their rotations.")
     photos = _with_masks_folder(photos, root, notes)
     enough(photos)
+    if (least := min(map(lenses.kept, {photo.lens for photo in photos}))) < 0.9:
+        notes.append(f"Undistorting keeps {least:.0%} of a picture: the rest does not fit into a flat rectangle.")
     xyz, rgb = _finite(points, notes)
     return Capture(tuple(photos), torch.from_numpy(xyz), torch.from_numpy(rgb), tuple(notes))
 

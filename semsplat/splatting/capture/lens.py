@@ -6,11 +6,9 @@ radial, rational and tangential terms) and "Fisheye camera model"; COLMAP's mode
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ..errors import InputError
 from .types import Lens
@@ -46,31 +44,30 @@ def distorts(lens: Lens) -> bool:
     return lens.model == "OPENCV_FISHEYE" or any(lens.distortion)
 
 
-def distort(lens: Lens, points: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:
-    """From ideal (x/z, y/z) to where the lens puts them, both before focal length and centre."""
-    x, y = points.unbind(-1)
+def distort(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From ideal x/z and y/z (shapes that broadcast) to where the lens puts them, before focal length and centre."""
     r2 = x * x + y * y
     k = (*lens.distortion, *([0.0] * 8))
     if lens.model == "OPENCV_FISHEYE":
-        r = r2.sqrt().clamp_min(1e-9)
-        theta = torch.atan(r)
+        r = np.maximum(np.sqrt(r2), 1e-9)
+        theta = np.arctan(r)
         t2 = theta * theta
         factor = theta * (1 + t2 * (k[0] + t2 * (k[1] + t2 * (k[2] + t2 * k[3])))) / r
-        return points * factor[..., None]
+        return x * factor, y * factor
     k1, k2, p1, p2, k3, k4, k5, k6 = k[:8]
     factor = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
     if k4 or k5 or k6:
-        factor = factor / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        factor /= 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+    if not (p1 or p2):
+        return x * factor, y * factor
     xy = 2 * x * y
-    dx = p1 * xy + p2 * (r2 + 2 * x * x)
-    dy = p2 * xy + p1 * (r2 + 2 * y * y)
-    return torch.stack([x * factor + dx, y * factor + dy], -1)
+    return x * factor + (p1 * xy + p2 * (r2 + 2 * x * x)), y * factor + (p2 * xy + p1 * (r2 + 2 * y * y))
 
 
-def to_pixels(lens: Lens, points: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 2"]:
-    """Where ideal (x/z, y/z) land in the distorted picture, in pixels."""
-    scale = torch.tensor([lens.fx, lens.fy]).to(points)
-    return distort(lens, points) * scale + torch.tensor([lens.cx, lens.cy]).to(points)
+def to_pixels(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where ideal x/z and y/z land in the distorted picture, in pixels."""
+    u, v = distort(lens, x, y)
+    return u * lens.fx + lens.cx, v * lens.fy + lens.cy
 
 
 @lru_cache(maxsize=4096)
@@ -105,19 +102,29 @@ def pinhole_view(lens: Lens) -> Lens:
     )
 
 
-def rays(view: Lens, top: int, bottom: int) -> Float[Tensor, "h w 2"]:
-    """(x/z, y/z) of the pixel centres of rows ``top`` to ``bottom`` of a pinhole view."""
-    x = (torch.arange(view.width) + (0.5 - view.cx)) / view.fx
-    y = (torch.arange(top, bottom) + (0.5 - view.cy)) / view.fy
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+def kept(lens: Lens) -> float:
+    """The part of the picture, in [0, 1], that its pinhole view shows."""
+    view = pinhole_view(lens)
+    along = np.linspace(0.0, 1.0, 64, endpoint=False)
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * [view.width, view.height]
+    border = np.concatenate([a + along[:, None] * (b - a) for a, b in pairwise(corners)])
+    u, v = to_pixels(lens, (border[:, 0] - view.cx) / view.fx, (border[:, 1] - view.cy) / view.fy)
+    area = 0.5 * abs(np.dot(u, np.roll(v, -1)) - np.dot(v, np.roll(u, -1)))
+    return float(area / (lens.width * lens.height))
+
+
+def rays(view: Lens, top: int, bottom: int) -> tuple[np.ndarray, np.ndarray]:
+    """x/z (1, w) and y/z (h, 1) of the pixel centres of rows ``top`` to ``bottom`` of a pinhole view, float32."""
+    x = (np.arange(view.width) + (0.5 - view.cx)) / view.fx
+    y = (np.arange(top, bottom) + (0.5 - view.cy)) / view.fy
+    return x.astype(np.float32)[None, :], y.astype(np.float32)[:, None]
 
 
 def _radial_table(lens: Lens) -> tuple[np.ndarray, np.ndarray]:
     """Radii, and where the radial terms put them, as far as the second grows with the first."""
     radii = np.linspace(0.0, _WIDEST * math.sqrt(2), 8192)
     radial = Lens(1, 1, 1.0, 1.0, 0.0, 0.0, lens.model, _without_tangential(lens))
-    line = torch.from_numpy(np.stack([radii, np.zeros_like(radii)], -1))
-    bent = distort(radial, line)[:, 0].numpy()
+    bent, _ = distort(radial, radii, np.zeros_like(radii))
     grows = np.diff(bent) > 0
     end = len(bent) if grows.all() else int(np.argmin(grows)) + 1
     return radii[: max(end, 2)], bent[: max(end, 2)]
@@ -135,9 +142,8 @@ def _undistort(lens: Lens, pixels: np.ndarray, radii: np.ndarray, bent: np.ndarr
     radial = Lens(1, 1, 1.0, 1.0, 0.0, 0.0, lens.model, _without_tangential(lens))
     ideal = np.zeros_like(target)
     for _ in range(20):  # the tangential terms are small: a fixed point
-        points = torch.from_numpy(ideal)
-        tangential = (distort(lens, points) - distort(radial, points)).numpy()
-        rest = target - tangential
+        bent_ideal, without = (np.stack(distort(each, *ideal.T), 1) for each in (lens, radial))
+        rest = target - (bent_ideal - without)
         length = np.linalg.norm(rest, axis=1, keepdims=True)
         ideal = rest / np.maximum(length, 1e-12) * np.interp(length, bent, radii)
     return ideal
@@ -159,12 +165,11 @@ def _inner_rectangle(lens: Lens, radii: np.ndarray, bent: np.ndarray) -> tuple[f
 
 def _sees_only_the_picture(lens: Lens, view: Lens, reach: float) -> bool:
     """Whether the border pixels of the view all come from within the picture (to half a pixel)."""
-    rows = torch.cat([rays(view, 0, 1)[0], rays(view, view.height - 1, view.height)[0]])
-    x = torch.tensor([0.5 - view.cx, view.width - 0.5 - view.cx]) / view.fx
-    y = (torch.arange(view.height) + (0.5 - view.cy)) / view.fy
-    columns = torch.cartesian_prod(x, y)
-    border = torch.cat([rows, columns]).double()
-    pixels = to_pixels(lens, border)
-    size = torch.tensor([lens.width, lens.height]).double()
-    inside = ((pixels >= -1e-3) & (pixels <= size + 1e-3)).all()
-    return bool(inside) and border.norm(dim=-1).max().item() <= reach
+    x, y = rays(view, 0, view.height)
+    x, y = x.ravel().astype(np.float64), y.ravel().astype(np.float64)
+    ends_x, ends_y = x[[0, -1]], y[[0, -1]]
+    border_x = np.concatenate([np.tile(x, 2), np.repeat(ends_x, len(y))])
+    border_y = np.concatenate([np.repeat(ends_y, len(x)), np.tile(y, 2)])
+    u, v = to_pixels(lens, border_x, border_y)
+    inside = min(u.min(), v.min()) >= -1e-3 and u.max() <= lens.width + 1e-3 and v.max() <= lens.height + 1e-3
+    return bool(inside) and np.hypot(border_x, border_y).max() <= reach

@@ -130,14 +130,15 @@ def _pixels(photo: Photo, view: Lens, width: int, height: int) -> tuple[np.ndarr
 
 def _seen(pixels: np.ndarray, lens: Lens, view: Lens, top: int, bottom: int) -> np.ndarray:
     """Rows ``top`` to ``bottom`` of the view, float32, interpolated between four pixels of the photo."""
-    where = lenses.to_pixels(lens, lenses.rays(view, top, bottom))
-    low = min(max(int(where[..., 1].min()) - 1, 0), lens.height - 1)
-    high = max(min(int(where[..., 1].max()) + 2, lens.height), low + 1)
-    where[..., 1] -= low
-    grid = where * torch.tensor([2.0 / lens.width, 2.0 / (high - low)]) - 1.0
+    u, v = lenses.to_pixels(lens, *lenses.rays(view, top, bottom))
+    low = min(max(int(v.min()) - 1, 0), lens.height - 1)
+    high = max(min(int(v.max()) + 2, lens.height), low + 1)
+    grid = np.empty((*u.shape, 2), np.float32)
+    np.subtract(u * np.float32(2 / lens.width), 1, out=grid[..., 0])
+    np.subtract((v - low) * np.float32(2 / (high - low)), 1, out=grid[..., 1])
     source = torch.from_numpy(pixels[low:high].transpose(2, 0, 1).astype(np.float32))
     seen = torch.nn.functional.grid_sample(
-        source[None], grid[None], mode="bilinear", padding_mode="border", align_corners=False
+        source[None], torch.from_numpy(grid)[None], mode="bilinear", padding_mode="border", align_corners=False
     )
     return np.ascontiguousarray(seen[0].permute(1, 2, 0).numpy())
 

@@ -19,7 +19,8 @@ def read_points(path: Path) -> tuple[np.ndarray, np.ndarray]:
     columns = read_vertices(path)
     if missing := [name for name in "xyz" if name not in columns]:
         raise InputError(f"{path} has no property {missing[0]!r}; give a PLY of points.")
-    xyz = np.stack([np.asarray(columns[name], np.float32) for name in "xyz"], 1)
+    with np.errstate(over="ignore"):
+        xyz = np.stack([np.asarray(columns[name], np.float32) for name in "xyz"], 1)
     for names in _RGB:
         if all(name in columns for name in names):
             rgb = np.stack([columns[name] for name in names], 1)
