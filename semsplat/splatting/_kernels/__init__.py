@@ -21,6 +21,7 @@ from numba.extending import intrinsic, overload
 
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}  # not nnan and ninf: kernels test for both
 LANES = 16  # pixels of a tile's row, one AVX-512 register of float32; tiles are LANES x LANES
+TAPS = 11  # of the window of SSIM
 
 
 def jit(function: Callable) -> Any:
@@ -77,6 +78,13 @@ def _row(context, builder, array_type, array, offset):
     return builder.bitcast(pointer, vector.as_pointer()), vector, array_type.dtype.bitwidth // 8
 
 
+def _broadcast(builder, vector, number):
+    """A vector of LANES times the same number."""
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), lanes)
+
+
 @intrinsic
 def add_row(typing_context, array, target, source, factor):
     """``array[target : target + LANES] += array[source : source + LANES] * factor``, one vector operation."""
@@ -85,9 +93,7 @@ def add_row(typing_context, array, target, source, factor):
         array_type = signature.args[0]
         to, vector, align = _row(context, builder, array_type, arguments[0], arguments[1])
         source, _, _ = _row(context, builder, array_type, arguments[0], arguments[2])
-        one = builder.insert_element(ir.Constant(vector, ir.Undefined), arguments[3], ir.Constant(ir.IntType(32), 0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        factors = builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), lanes)
+        factors = _broadcast(builder, vector, arguments[3])
         product = builder.fmul(builder.load(source, align=align), factors, flags=("contract",))
         builder.store(builder.fadd(builder.load(to, align=align), product, flags=("contract",)), to, align=align)
         return context.get_dummy_value()
@@ -107,6 +113,40 @@ def add_product_row(typing_context, array, target, first, second):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, types.intp), generate
+
+
+@intrinsic
+def multiply_row(typing_context, array, target, first, second):
+    """``array[target : target + LANES] = array[first : ...] * array[second : ...]``."""
+
+    def generate(context, builder, signature, arguments):
+        rows = [_row(context, builder, signature.args[0], arguments[0], offset) for offset in arguments[1:]]
+        x, y = (builder.load(pointer, align=align) for pointer, _, align in rows[1:])
+        builder.store(builder.fmul(x, y), rows[0][0], align=rows[0][2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp), generate
+
+
+@intrinsic
+def correlate_row(typing_context, array, target, source_array, source, step, taps, first):
+    """``array[target : target + LANES] = sum_k source_array[source + k step : ...] * taps[first + k]``, k < TAPS."""
+
+    def generate(context, builder, signature, arguments):
+        types_of, total = signature.args, None
+        for k in range(TAPS):
+            offset = builder.add(arguments[3], builder.mul(arguments[4], ir.Constant(arguments[4].type, k)))
+            pointer, vector, align = _row(context, builder, types_of[2], arguments[2], offset)
+            tap = context.make_array(types_of[5])(context, builder, arguments[5]).data
+            tap = builder.load(builder.gep(tap, [builder.add(arguments[6], ir.Constant(arguments[6].type, k))]))
+            product = builder.fmul(builder.load(pointer, align=align), _broadcast(builder, vector, tap))
+            total = product if total is None else builder.fadd(total, product, flags=("contract",))
+        to, _, align = _row(context, builder, types_of[0], arguments[0], arguments[1])
+        builder.store(total, to, align=align)
+        return context.get_dummy_value()
+
+    integer = types.intp
+    return types.void(array, integer, source_array, integer, integer, taps, integer), generate
 
 
 def _reduction(name: str, flags: tuple[str, ...], start: float | None):

@@ -1,0 +1,126 @@
+"""L1 and SSIM (Wang et al. 2004) with their gradient to the first picture; the definition is ..losses."""
+
+import numpy as np
+
+from . import LANES, TAPS, correlate_row, inline, jit, multiply_row
+
+PAD = TAPS // 2
+C1, C2 = 0.01**2, 0.03**2
+MX, MY, XX, YY, XY, DX, DS, DP, X, Y = (k * LANES for k in range(10))  # rows of scratch worked on at once
+HEAD = 10 * LANES
+
+
+def window() -> np.ndarray:
+    """The 11 taps of a normalised Gaussian with a standard deviation of 1.5 pixels."""
+    taps = np.exp(-((np.arange(TAPS) - PAD) ** 2) / (2 * 1.5**2))
+    return taps / taps.sum()
+
+
+def padded(width: int) -> int:
+    """Numbers in a row of the maps: the next multiple of LANES."""
+    return -(-width // LANES) * LANES
+
+
+@inline
+def blur_across(x, y, r, step, taps, scratch, size, ring):
+    """Row r of x, y, xx, yy and xy, blurred along the row, into row r of the ring; zeros outside the picture."""
+    height, width = x.shape
+    blurred = size - 2 * LANES * step
+    start = ring + (r % TAPS) * 5 * blurred
+    if r < 0 or r >= height:
+        scratch[start : start + 5 * blurred] = 0.0
+        return
+    pad = PAD * step
+    scratch[HEAD + pad : HEAD + pad + width] = x[r]
+    scratch[HEAD + size + pad : HEAD + size + pad + width] = y[r]
+    for j in range(HEAD, HEAD + size, LANES):
+        multiply_row(scratch, j + 2 * size, j, j)
+        multiply_row(scratch, j + 3 * size, j + size, j + size)
+        multiply_row(scratch, j + 4 * size, j, j + size)
+    for k in range(5):
+        for j in range(0, blurred, LANES):
+            correlate_row(scratch, start + k * blurred + j, scratch, HEAD + k * size + j, step, taps, 0)
+
+
+@inline
+def derive(scratch):
+    """SSIM of LANES windows into X and its derivatives to E[x], E[x^2], E[xy] into DX, DS, DP."""
+    dtype = scratch.dtype.type
+    c1, c2, one, two = dtype(C1), dtype(C2), dtype(1.0), dtype(2.0)
+    for lane in range(LANES):
+        mx, my = scratch[MX + lane], scratch[MY + lane]
+        a1, a2 = two * mx * my + c1, two * (scratch[XY + lane] - mx * my) + c2
+        b1 = mx * mx + my * my + c1
+        b2 = scratch[XX + lane] - mx * mx + scratch[YY + lane] - my * my + c2
+        inverse = one / (b1 * b2)
+        s = a1 * a2 * inverse
+        square, product = -s * b1 * inverse, two * a1 * inverse
+        scratch[DX + lane] = two * my * a2 * inverse - two * mx * s * b2 * inverse - two * mx * square - my * product
+        scratch[DS + lane] = square
+        scratch[DP + lane] = product
+        scratch[X + lane] = s
+
+
+@jit
+def maps(begin, end, x, y, step, taps, derivatives, sums):
+    """Rows [begin, end): derivatives of SSIM to E[x], E[x^2] and E[xy] of every window, and sums of |x - y| and SSIM.
+
+    Args:
+        x, y: (h, w * step) pictures, ``step`` channels interleaved. taps: (22,) the window twice.
+        derivatives: (3, h + 10, padded(w * step)), written from row 5 on. sums: (h, 2), one row each, written.
+    """
+    height, width = x.shape
+    blurred = derivatives.shape[2]
+    size = blurred + 2 * LANES * step
+    ring = HEAD + 5 * size
+    scratch = np.zeros(ring + TAPS * 5 * blurred, x.dtype)
+    for r in range(begin - PAD, begin + PAD):
+        blur_across(x, y, r, step, taps, scratch, size, ring)
+    for r in range(begin, end):
+        blur_across(x, y, r + PAD, step, taps, scratch, size, ring)
+        first = TAPS - (r - PAD) % TAPS
+        similarity = 0.0
+        for j in range(0, blurred, LANES):
+            for k in range(5):
+                correlate_row(scratch, MX + k * LANES, scratch, ring + k * blurred + j, 5 * blurred, taps, first)
+            derive(scratch)
+            valid = min(LANES, width - j)
+            for lane in range(valid):
+                similarity += scratch[X + lane]
+            for k in range(3):
+                row = derivatives[k, r + PAD]
+                for lane in range(valid):
+                    row[j + lane] = scratch[DX + k * LANES + lane]
+        difference = 0.0
+        for j in range(width):
+            difference += abs(x[r, j] - y[r, j])
+        sums[r, 0], sums[r, 1] = difference, similarity
+
+
+@jit
+def gradient(begin, end, x, y, step, taps, derivatives, l1_weight, ssim_weight, out):
+    """Rows [begin, end) of l1_weight * sign(x - y) + ssim_weight * d(sum of SSIM)/dx into ``out`` (h, w * step)."""
+    width = x.shape[1]
+    stride = derivatives.shape[2]
+    plane = derivatives.shape[1] * stride
+    flat = derivatives.reshape(-1)
+    pad, size = PAD * step, stride + 2 * LANES * step
+    scratch = np.zeros(HEAD + 3 * size, x.dtype)
+    zero, two = x.dtype.type(0.0), x.dtype.type(2.0)
+    for r in range(begin, end):
+        for k in range(3):
+            for j in range(0, stride, LANES):
+                correlate_row(scratch, HEAD + k * size + pad + j, flat, k * plane + r * stride + j, stride, taps, 0)
+        for j in range(0, stride, LANES):
+            valid = min(LANES, width - j)
+            for k in range(3):
+                correlate_row(scratch, DX + k * LANES, scratch, HEAD + k * size + j, step, taps, 0)
+            for lane in range(valid):
+                scratch[X + lane], scratch[Y + lane] = x[r, j + lane], y[r, j + lane]
+            for lane in range(LANES):
+                a, b = scratch[X + lane], scratch[Y + lane]
+                slope = scratch[DX + lane] + two * a * scratch[DS + lane] + b * scratch[DP + lane]
+                sign = l1_weight if a > b else (-l1_weight if a < b else zero)
+                scratch[MX + lane] = sign + ssim_weight * slope
+            for lane in range(valid):
+                out[r, j + lane] = scratch[MX + lane]
