@@ -1,0 +1,64 @@
+// What the page needs and viser 1.1.1 does not offer. Sent once to every page, before anything is drawn.
+(() => {
+  if (window.semsplat) return;
+  const self = (window.semsplat = { smallSplats: false, painted: 0 });
+
+  // 1. Gaussians under a pixel wide are kept: viser's shader throws them away, and scenes seen from afar become thin.
+  const gl = WebGL2RenderingContext.prototype, compile = gl.shaderSource;
+  gl.shaderSource = function (shader, source) {
+    const kept = source.replace("if (weightedDeterminant < 0.25)", "if (vRgba.a < 0.004)");
+    if (kept !== source) self.smallSplats = true;
+    return compile.call(this, shader, kept);
+  };
+
+  // 2. New colours for splats that are already here: 4 bytes a Gaussian, nothing is merged or sorted again.
+  //    A Gaussian is 8 words: centre (3), group, covariance (3), colour and opacity.
+  const WORDS = 8, GROUP = 3, COLOR = 7;
+  const wanted = {}; // by node name: {turn, colors, done}: done is the buffer that has them already
+
+  const unpack = async (text) => {
+    const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint32Array(await new Response(stream).arrayBuffer());
+  };
+
+  const starts = (words, at, node) => [0, 1, 2].every((i) => words[at * WORDS + i] === node[i]);
+
+  const paintDrawn = (node, colors) => {
+    const count = colors.length;
+    window.__viserMutable.scene.traverse((object) => {
+      const texture = object.material?.uniforms?.textureBuffer?.value;
+      if (!texture) return;
+      const words = texture.image.data, drawn = object.geometry.instanceCount;
+      for (let start = 0; start < drawn; ) {
+        const group = words[start * WORDS + GROUP];
+        let end = start + 1;
+        while (end < drawn && words[end * WORDS + GROUP] === group) end++;
+        if (end - start === count && starts(words, start, node)) {
+          for (let i = 0; i < count; i++) words[(start + i) * WORDS + COLOR] = colors[i];
+          texture.needsUpdate = true;
+        }
+        start = end;
+      }
+    });
+    window.__viserMutable.requestRender();
+  };
+
+  const apply = (name) => {
+    const want = wanted[name], node = window.__viserSceneTree?.getState()[name]?.message?.props?.buffer;
+    if (!want || !node || want.done === node || node.length !== want.colors.length * WORDS) return;
+    for (let i = 0; i < want.colors.length; i++) node[i * WORDS + COLOR] = want.colors[i]; // for later merges
+    paintDrawn(node, want.colors);
+    want.done = node;
+    self.painted++;
+  };
+
+  self.paint = async (name, turn, text) => {
+    const colors = await unpack(text);
+    if (wanted[name] && wanted[name].turn > turn) return; // a newer one overtook this
+    wanted[name] = { turn, colors, done: null };
+    apply(name);
+  };
+  // The splats may arrive after their colours, or anew when the connection was lost.
+  setInterval(() => Object.keys(wanted).forEach(apply), 250);
+})();

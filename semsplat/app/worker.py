@@ -1,0 +1,58 @@
+"""One thread that does one viewer's work in order."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+Job = Callable[[], None]
+
+
+class Worker:
+    """Jobs run one after the other; what one of them raises goes to ``failed`` and the next one runs."""
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
+        self._jobs: deque[Job] = deque()
+        self._later: tuple[float, Job] | None = None  # (not before this time, job)
+        self._changed = threading.Condition()
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name="semsplat-viewer", daemon=True)
+        self._thread.start()
+
+    def post(self, job: Job) -> None:
+        """Run a job after those that wait already."""
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def when_calm(self, job: Job, delay: float) -> None:
+        """Run a job once this has not been called again for ``delay`` seconds; only the newest is kept."""
+        with self._changed:
+            self._later = (time.monotonic() + delay, job)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Finish the job at hand and forget the others; does not wait."""
+        with self._changed:
+            self._running = False
+            self._changed.notify()
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while self._running:
+                if self._jobs:
+                    return self._jobs.popleft()
+                wait = self._later[0] - time.monotonic() if self._later else None
+                if self._later and wait is not None and wait <= 0:
+                    job, self._later = self._later[1], None
+                    return job
+                self._changed.wait(wait)
+            return None
+
+    def _run(self) -> None:
+        while job := self._next():
+            try:
+                job()
+            except Exception as error:  # whatever it is, this viewer's page lives on
+                self._failed(error)

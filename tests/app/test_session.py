@@ -1,0 +1,245 @@
+"""A session knows what is behind a pixel, keeps what viewers picked apart, and never changes the scene."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from small_scenes import front, pixel_of, three_balls, views
+
+from semsplat.app.layers import Depth, Rgb, Tint
+from semsplat.app.panels import described, status
+from semsplat.app.photos import frustum_size
+from semsplat.app.session import EXPLAINED, Look, Pick, Session, point_at
+from semsplat.app.worker import Worker
+from semsplat.splatting._dense import dense
+from semsplat.splatting.camera import Camera, pinhole
+from semsplat.splatting.errors import InputError
+from semsplat.splatting.pixel import row
+
+
+def pick(*ids: int, weight: float = 0.5) -> Pick:
+    return Pick(torch.tensor(ids), torch.full((len(ids),), weight))
+
+
+@pytest.mark.parametrize("xy", [(0, 0), (20, 40), (60, 40), (90, 39), (119, 79)])
+def test_a_row_equals_that_of_the_whole_picture(xy):
+    gaussians, camera = three_balls(60).double(), front().to(torch.float64)
+    ids, weights = row(gaussians, camera, *xy)
+    whole_ids, whole_weights = dense(gaussians, camera).row(*xy)
+    assert ids.tolist() == whole_ids.tolist()
+    torch.testing.assert_close(weights, whole_weights, rtol=1e-12, atol=1e-12)
+
+
+def test_a_row_equals_that_of_the_whole_picture_for_wild_gaussians_and_lenses():
+    random = torch.Generator().manual_seed(0)
+    gaussians = three_balls(100).double()
+    wild = torch.randn(300, 3, generator=random, dtype=torch.float64)
+    gaussians = gaussians.replace(log_scales=gaussians.log_scales + 1.5 * wild, means=gaussians.means * 2)
+    camera = Camera(front().world_to_camera.double(), pinhole(70.0, 150.0, 10.0, 70.0).double(), 120, 80)
+    blend = dense(gaussians, camera)
+    for x, y in ((0, 0), (60, 40), (119, 0), (5, 79), (100, 60)):
+        ids, weights = row(gaussians, camera, x, y)
+        whole_ids, whole_weights = blend.row(x, y)
+        assert ids.tolist() == whole_ids.tolist()
+        torch.testing.assert_close(weights, whole_weights, rtol=1e-12, atol=1e-12)
+
+
+def test_a_click_finds_the_ball_behind_it_and_no_other():
+    session, camera = Session(three_balls()), front()
+    for number, place in enumerate(((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))):
+        hit = session.click(camera, pixel_of(camera, place))
+        assert len(hit.pick) > 0
+        assert (hit.pick.ids // 200 == number).all()
+        assert hit.coverage > 0.99
+        assert hit.depth == pytest.approx(place[1] + 5 - 0.4, abs=0.25)  # the front of the ball
+        assert (hit.point - torch.tensor(place)).norm() < 0.6
+
+
+def test_a_click_explains_the_pixel_front_to_back():
+    session, camera = Session(three_balls()), front()
+    xy = pixel_of(camera, (0.0, 0.0, 0.0))
+    hit = session.click(camera, xy)
+    ids, weights = row(session.gaussians, camera, int(xy[0]), int(xy[1]))
+    assert hit.pick.ids.tolist() == ids[: len(hit.pick)].tolist()
+    assert hit.pick.weights.sum() >= EXPLAINED * weights.sum()
+    assert hit.pick.weights[:-1].sum() < EXPLAINED * weights.sum()
+
+
+def test_a_click_beside_everything_finds_nothing():
+    hit = Session(three_balls()).click(front(), (1.5, 1.5))
+    assert len(hit.pick) == 0
+    assert hit.coverage == 0.0
+    assert hit.point is None
+
+
+def test_a_click_outside_the_picture_is_refused():
+    with pytest.raises(InputError, match=r"\(120, 5\) is outside the picture of 120 x 80 pixels"):
+        Session(three_balls()).click(front(), (120.0, 5.0))
+
+
+def test_clicking_and_drawing_change_nothing():
+    gaussians = three_balls(30)
+    before = {name: tensor.clone() for name, tensor in gaussians.tensors()}
+    session = Session(gaussians)
+    session.click(front(), (60.0, 40.0))
+    Look(pick=pick(3)).drawn(session.gaussians, front()).colors(session.gaussians, front())
+    assert all(torch.equal(before[name], tensor) for name, tensor in session.gaussians.tensors())
+
+
+def test_picks_add_and_take_away():
+    both = pick(1, 2, weight=0.2) | pick(2, 3, weight=0.7)
+    assert sorted(both.ids.tolist()) == [1, 2, 3]
+    assert dict(zip(both.ids.tolist(), both.weights.tolist(), strict=True))[2] == pytest.approx(0.7)
+    assert (both - pick(2)).ids.tolist() == [1, 3]
+    assert len(both - both) == 0
+    assert (Pick.nothing() | pick(4)).ids.tolist() == [4]
+
+
+def test_strengths_follow_ids_wherever_their_rows_are():
+    ids = torch.tensor([40, 7, 9, 1])
+    strengths = Pick(torch.tensor([9, 40]), torch.tensor([0.1, 0.4])).strengths(ids)
+    assert strengths[1] == strengths[3] == 0.0
+    assert strengths[0] > strengths[2] >= 0.5
+    assert Pick.nothing().strengths(ids).tolist() == [0.0] * 4
+
+
+def test_rows_of_ids_survive_any_reordering():
+    session = Session(three_balls(5)[torch.tensor([4, 2, 9])])
+    assert session.rows(torch.tensor([9, 100, 4])).tolist() == [2, 0]
+
+
+def test_every_viewer_has_a_look_of_their_own():
+    one, other = Look(), Look()
+    one.layer, one.pick = Depth(), pick(1)
+    assert other.layer == Rgb()
+    assert len(other.pick) == 0
+    assert isinstance(one.drawn(three_balls(5), front()), Tint)
+
+
+def test_gaussians_that_are_not_finite_are_left_out_and_counted():
+    gaussians = three_balls(5)
+    logits = gaussians.logit_opacities.clone()
+    logits[3] = float("inf")
+    session = Session(gaussians.replace(logit_opacities=logits))
+    assert session.left_out == 1
+    assert 3 not in session.gaussians.ids.tolist()
+    assert "1 Gaussians are not finite" in status(session)
+
+
+def test_a_point_of_the_picture_in_depth():
+    camera = front()
+    point = point_at(camera, pixel_of(camera, (0.7, 1.0, -0.3)), 6.0)
+    torch.testing.assert_close(point, torch.tensor([0.7, 1.0, -0.3]), atol=1e-4, rtol=0)
+
+
+def test_a_page_opens_at_the_first_photo_that_was_trained_on(tmp_path):
+    session = Session(three_balls(), views(tmp_path))
+    opening, camera = session.opening, session.views[1].camera
+    torch.testing.assert_close(opening.position, camera.center)
+    forward = torch.nn.functional.normalize(opening.target - opening.position, dim=0)
+    torch.testing.assert_close(forward, camera.world_to_camera[2, :3], atol=1e-4, rtol=0)
+    assert opening.target.norm() < 1.0  # on the green ball in the middle
+    assert opening.up[2] > 0.95
+
+
+def test_a_page_without_photos_opens_in_front_of_everything():
+    session = Session(three_balls())
+    opening = session.opening
+    camera = Camera.look_at(opening.position, opening.target, opening.up, opening.fov, 100, 100)
+    x, y = zip(*(pixel_of(camera, tuple(mean)) for mean in session.gaussians.means.tolist()), strict=True)
+    assert min(*x, *y) > 0
+    assert max(*x, *y) < 100
+
+
+def test_an_empty_scene_opens_and_says_so(tmp_path):
+    session = Session(three_balls()[:0], views(tmp_path))
+    assert torch.isfinite(session.opening.target).all()
+    assert torch.isfinite(Session(three_balls()[:0]).opening.target).all()
+    assert len(session.click(front(), (5.0, 5.0)).pick) == 0
+    assert "no Gaussians yet" in status(session)
+
+
+def test_importance_is_what_the_photos_see(tmp_path):
+    gaussians = three_balls(30)
+    behind = gaussians.means.clone()
+    behind[0] = torch.tensor([0.0, -50.0, 0.0])
+    session = Session(gaussians.replace(means=behind), views(tmp_path))
+    importance = session.importance()
+    assert importance[0] == 0
+    assert (importance[1:] > 0).float().mean() > 0.9
+    assert (Session(gaussians).importance() > 0).all()
+
+
+def test_thumbnails_are_small_and_need_no_cache(tmp_path):
+    session = Session(three_balls(5), views(tmp_path))
+    assert session.thumbnail(session.views[0]) is None
+    np.save(tmp_path / "0.npy", np.full((300, 401, 4), 7, np.uint8))
+    thumbnail = session.thumbnail(session.views[0])
+    assert thumbnail.shape[2] == 3
+    assert max(thumbnail.shape) <= 96
+    assert (thumbnail == 7).all()
+
+
+def test_status_names_what_is_known(tmp_path):
+    session = Session(three_balls(), views(tmp_path), "room", 31.25, generated=True)
+    text = status(session, ("A note.",))
+    for part in ("room", "600 Gaussians", "4 photos, 1 held out", "31.2 dB on held-out photos", "made by a program"):
+        assert part in text
+    assert "program" not in status(Session(three_balls()))
+
+
+def test_a_title_cannot_become_markup():
+    text = status(Session(three_balls(2), title="<img src=x onerror=alert(1)> ![a](/etc/passwd) **b** [c](http://d)"))
+    title = text.splitlines()[0].removeprefix("#### ")
+    assert not set("<>![]()*/=\\`_|") & set(title)
+
+
+def test_a_selection_in_words():
+    session, camera = Session(three_balls()), front()
+    hit = session.click(camera, pixel_of(camera, (0.0, 0.0, 0.0)))
+    text = described(hit.pick, hit, 600)
+    assert f"**{len(hit.pick)}** of 600 Gaussians picked." in text
+    assert f"| {hit.pick.ids[hit.pick.weights.argmax()]} |" in text
+    assert "Click the scene" in described(Pick.nothing(), None, 600)
+    assert "nothing at that point" in described(Pick.nothing(), session.click(camera, (1.0, 1.0)), 600)
+
+
+def test_frusta_are_small_against_the_scene(tmp_path):
+    assert 0 < frustum_size(tuple(views(tmp_path))) < 0.5
+    assert frustum_size(()) > 0
+    assert frustum_size(tuple(views(tmp_path, 1) * 3)) > 0  # all at one place
+
+
+def test_a_worker_goes_on_after_an_error_and_keeps_only_the_newest_of_what_can_wait():
+    done, failures = [], []
+    worker = Worker(failures.append)
+    for i in range(3):
+        worker.post(lambda i=i: done.append(1 // i))
+    for i in range(20):
+        worker.when_calm(lambda i=i: done.append(100 + i), 0.05)
+    worker.post(lambda: done.append(7))
+    deadline = time.monotonic() + 5
+    while len(done) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.stop()
+    assert done == [1, 0, 7, 119]
+    assert [type(error) for error in failures] == [ZeroDivisionError]
+
+
+def test_a_session_of_a_scene_folder(tmp_path):
+    scene = pytest.importorskip("semsplat.app.scene")
+    from semsplat.splatting.capture.types import Frame
+
+    frames = [Frame(view.name, view.camera, view.pixels) for view in views(tmp_path)]
+    folder = tmp_path / "room"
+    folder.mkdir()
+    scene.write_gaussians(folder, three_balls(10))
+    scene.write_cameras(folder, frames, frames[:1])
+    (folder / "config.json").write_text(json.dumps({"semsplat": "0.1.0", "generated": True}))
+    (folder / "metrics.json").write_text(json.dumps({"psnr": 30.5}))
+    session = Session.of(scene.Scene.open(folder))
+    assert (len(session.gaussians), len(session.views), session.title) == (30, 4, "room")
+    assert (session.held_out_psnr, session.generated) == (30.5, True)
+    assert session.views[0].held_out
