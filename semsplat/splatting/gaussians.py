@@ -124,13 +124,18 @@ class Gaussians:
         """0..3."""
         return spherical_harmonics.degree(self.sh.shape[1])
 
-    def colors(self, camera: Camera) -> Float[Tensor, "n 3"]:
-        """Colour as seen from the camera's centre, in [0, inf); 0.5 + SH, cut off below 0 (Kerbl 2023)."""
+    def colors(self, camera: Camera, degree: int = 3) -> Float[Tensor, "n 3"]:
+        """Colour as seen from the camera's centre, in [0, inf); 0.5 + SH, cut off below 0 (Kerbl 2023).
+
+        Args:
+            degree: spherical harmonics above it are left out.
+        """
+        used = min(self.sh.shape[1], spherical_harmonics.count(degree))
         if self.means.device.type == "cpu":
             from ._cpu import colors
 
-            return colors(self, camera, self.sh.shape[1])
-        return spherical_harmonics.colors(self.means, self.sh, camera.center.to(self.means))
+            return colors(self, camera, used)
+        return spherical_harmonics.colors(self.means, self.sh[:, :used], camera.center.to(self.means))
 
     def is_finite(self, names: Iterable[str] = (*GEOMETRY, "sh", "features")) -> Bool[Tensor, " n"]:
         """Rows in which every number of the named columns is finite and the quaternion is not zero."""

@@ -61,7 +61,9 @@ class _Photometric(torch.autograd.Function):
         spread(kernels.maps, height, x, y, step, taps, derivatives, sums, least=16)
         weights = [x.dtype.type(w / x.size) for w in (1 - ssim_weight, -ssim_weight)]
         slope = torch.empty(rendered.shape, dtype=rendered.dtype)
-        spread(kernels.gradient, height, x, y, step, taps, derivatives, *weights, slope.numpy().reshape(x.shape), least=16)
+        spread(
+            kernels.gradient, height, x, y, step, taps, derivatives, *weights, slope.numpy().reshape(x.shape), least=16
+        )
         ctx.save_for_backward(slope)
         difference, similarity = (sums.sum(0) / x.size).tolist()
         return rendered.new_tensor((1 - ssim_weight) * difference + ssim_weight * (1 - similarity))

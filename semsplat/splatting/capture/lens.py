@@ -39,6 +39,13 @@ def scaled(lens: Lens, width: int, height: int) -> Lens:
     return Lens(width, height, lens.fx * sx, lens.fy * sy, lens.cx * sx, lens.cy * sy, lens.model, lens.distortion)
 
 
+def reduced(lens: Lens, times: int) -> Lens:
+    """The lens of ``pictures.reduced``: blocks of pixels became one, incomplete ones at the right and bottom too."""
+    width, height = -(-lens.width // times), -(-lens.height // times)
+    fx, fy, cx, cy = (n / times for n in (lens.fx, lens.fy, lens.cx, lens.cy))
+    return Lens(width, height, fx, fy, cx, cy, lens.model, lens.distortion)
+
+
 def distorts(lens: Lens) -> bool:
     """Whether straight lines come out bent."""
     return lens.model == "OPENCV_FISHEYE" or any(lens.distortion)

@@ -28,6 +28,7 @@ from .types import Capture, Frame, Lens, Photo
 VERSION = 1  # of the recipe: a cached picture of another version is made again
 _THREADS = 4
 _BAND = 1 << 19  # pixels of the photo treated at a time
+_FINER = 2.0  # photos much larger than what is asked for are undistorted at about twice its size
 _KEEP = 1e-3  # weight of fully masked pixels in averages of colour, so that they have one
 
 
@@ -123,9 +124,14 @@ def _pixels(photo: Photo, view: Lens, width: int, height: int) -> tuple[np.ndarr
     if photo.mask_path is not None:
         mask = pictures.decode_mask(photo.mask_path, photo.lens.width, photo.lens.height)
         weight = mask if alpha is None else np.minimum(mask, alpha)
+    lens, times = photo.lens, int(min(view.width / width, view.height / height) / _FINER)
     if weight is not None:
         pixels = np.dstack([pixels, weight])
-    return develop(pixels, photo.lens, view, width, height), alpha is not None and photo.mask_path is None
+    elif times > 1 and lenses.distorts(lens):  # far fewer pixels to undistort
+        pixels = pictures.reduced(pixels, times)
+        lens = lenses.reduced(lens, times)
+        view = lenses.scaled(view, round(view.width / times), round(view.height / times))
+    return develop(pixels, lens, view, width, height), alpha is not None and photo.mask_path is None
 
 
 def _seen(pixels: np.ndarray, lens: Lens, view: Lens, top: int, bottom: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def decode(path: Path, width: int, height: int) -> tuple[np.ndarray, np.ndarray 
         if turned.mode == "F":
             raise InputError(f"{path} has floating-point pixels; convert it to 8 bits.")
         if not turned.has_transparency_data:
-            return np.asarray(turned.convert("RGB")), None
+            return np.asarray(turned if turned.mode == "RGB" else turned.convert("RGB")), None
         pixels = np.asarray(turned.convert("RGBA"))
         alpha = pixels[..., 3]
         return pixels[..., :3], None if (alpha == 255).all() else alpha
@@ -70,6 +70,11 @@ def decode_mask(path: Path, width: int, height: int) -> np.ndarray:
         values = np.asarray(gray.resize((width, height), Image.Resampling.NEAREST))
     threshold = 128 if values.max(initial=0) >= 128 else 1
     return np.where(values >= threshold, np.uint8(255), np.uint8(0))
+
+
+def reduced(pixels: np.ndarray, times: int) -> np.ndarray:
+    """Averages of blocks of ``times`` x ``times`` pixels; (h, w, 3) uint8 in and out."""
+    return np.asarray(Image.fromarray(pixels).reduce(times))
 
 
 @contextmanager

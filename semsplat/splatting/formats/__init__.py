@@ -30,6 +30,11 @@ def write(path: str | Path, gaussians: Gaussians) -> None:
     _format(path).write(path, gaussians)
 
 
+def check(path: str | Path) -> None:
+    """Say no early: raises InputError when the suffix is not one of :data:`FORMATS`."""
+    _format(path)
+
+
 def _format(path: str | Path) -> ModuleType:
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:

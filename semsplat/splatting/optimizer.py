@@ -1,0 +1,54 @@
+"""Adam with one learning rate per column, on the flat tensors of a training state."""
+
+import numpy as np
+from torch import Tensor
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-15
+
+
+def adam(
+    parameter: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    rate: float,
+    step: int,
+    rest: float | None = None,
+) -> None:
+    """One step of Adam (Kingma and Ba 2015) on ``parameter`` and its two moments, in place.
+
+    Args:
+        rate: learning rate; with ``rest``, of the first coefficient (n, 1, ...) only, and ``rest`` of the others.
+        step: 1 for the first.
+    """
+    rate = rate / (1 - BETAS[0] ** step)
+    rest = rate if rest is None else rest / (1 - BETAS[0] ** step)
+    correction = (1 - BETAS[1] ** step) ** 0.5
+    if parameter.numel() == 0:
+        return
+    if parameter.device.type == "cpu":
+        _compiled(parameter, gradient, first, second, rate, rest, correction)
+        return
+    first.lerp_(gradient, 1 - BETAS[0])
+    second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+    change = first / (second.sqrt() / correction + EPSILON)
+    if rest == rate:
+        parameter.sub_(change, alpha=rate)
+    else:
+        parameter[:, :1].sub_(change[:, :1], alpha=rate)
+        parameter[:, 1:].sub_(change[:, 1:], alpha=rest)
+
+
+def _compiled(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, rate: float, rest: float, fix: float):
+    from ._kernels import adam as kernels
+    from ._kernels import spread
+
+    arrays = [t.detach().contiguous().numpy().reshape(len(parameter), -1) for t in (parameter, gradient, first, second)]
+    number = arrays[0].dtype.type
+    common = [number(x) for x in (*BETAS, EPSILON, fix)]
+    if rest == rate:
+        spread(kernels.flat, parameter.numel(), *(a.reshape(-1) for a in arrays), number(rate), *common, least=16384)
+    else:
+        head = int(np.prod(parameter.shape[2:]))
+        spread(kernels.step, len(parameter), *arrays, head, number(rate), number(rest), *common)

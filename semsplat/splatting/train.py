@@ -1,0 +1,222 @@
+"""Fitting Gaussians to frames. The loop yields; whoever calls it watches, draws, saves."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from . import density
+from .blend import Blend
+from .camera import Camera
+from .capture.types import Frame
+from .errors import InputError
+from .gaussians import Gaussians
+from .losses import photometric
+from .optimizer import adam
+from .splat import splat
+from .train_types import Progress, TrainConfig, TrainState
+
+FeatureLoss = Callable[[Blend, Frame, Tensor], Tensor | None]  # (detached blend, frame, features (n, d)) -> loss
+
+MEAN_RATE, MEAN_RATE_END = 1.6e-4, 1.6e-6  # times the extent; as Kerbl et al. 2023 for 30,000 steps
+RATES = {"quats": 1e-3, "log_scales": 5e-3, "logit_opacities": 5e-2, "sh": 2.5e-3, "features": 2.5e-3}
+SH_REST = 1.0 / 20.0  # of the rate of the first coefficient
+SHORT = 30_000  # steps for which the rates are meant; a shorter fit moves means faster, up to FASTER times
+FASTER = 6.0
+SH_UNTIL = 0.4  # of the fit: all degrees of the spherical harmonics are in use from here on
+COARSE = ((0.08, 4), (0.25, 2))  # until these shares of the fit, pictures are so many times smaller
+ROUNDS = 100  # refinements in a whole fit
+REFINE_FROM, REFINE_UNTIL = 0.02, 0.8
+CLASSIC_UNTIL, CLASSIC_RESETS = 0.55, (0.15, 0.35)
+REGULARISE = 0.01  # weight of mean opacity and mean scale (Kheradmand et al. 2024, eq. 10)
+
+
+def begin(gaussians: Gaussians, config: TrainConfig) -> TrainState:
+    """A training state before its first step."""
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in gaussians.tensors()}
+    for name in ("means", *RATES):
+        for moment in ("adam_first", "adam_second"):
+            tensors[f"{moment}.{name}"] = torch.zeros_like(tensors[name])
+    if config.density == "classic":
+        for name in ("density.pull", "density.seen"):
+            tensors[name] = torch.zeros_like(tensors["logit_opacities"])
+    next_id = int(gaussians.ids.max()) + 1 if len(gaussians) else 0
+    return TrainState(tensors, {"step": 0, "seconds": 0.0, "rounds": 0, "next_id": next_id, "psnr": math.nan})
+
+
+def train(
+    gaussians: Gaussians,
+    frames: Sequence[Frame],
+    config: TrainConfig,
+    feature_loss: FeatureLoss | None = None,
+    state: TrainState | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Iterator[Progress]:
+    """Fit ``gaussians`` to ``frames``, one view a step, and yield the facts after each.
+
+    The device of the Gaussians decides where it runs. Given ``state`` (of an earlier run), ``gaussians`` is not looked
+    at and the fit goes on there: bit for bit on the CPU when steps, and not minutes, are the limit.
+
+    Args:
+        feature_loss: added to the loss; sees the blend without its geometry, so meaning never moves the shape.
+        stop: asked after each step; True ends the fit.
+
+    Raises:
+        InputError: fewer than two frames, or no Gaussians.
+    """
+    if len(frames) < 2:
+        raise InputError(f"Fitting needs at least 2 views, {len(frames)} given.")
+    state = state or begin(gaussians, config)
+    if len(state.tensors["means"]) == 0:
+        raise InputError("Fitting needs at least one Gaussian to begin with.")
+    extent = density.scene_extent(torch.stack([f.camera.center for f in frames]))
+    started = time.perf_counter() - state.numbers["seconds"]
+    while (share := _share(state, config)) < 1.0:
+        loss, error = _step(state, frames, config, share, extent, feature_loss)
+        state.numbers["step"] += 1
+        _record(state, loss, error)
+        state.numbers["seconds"] = time.perf_counter() - started
+        yield _progress(state, config, loss)
+        if stop is not None and stop():
+            return
+
+
+def _share(state: TrainState, config: TrainConfig) -> float:
+    """How much of the fit is done, in [0, 1]: by steps, or by the clock where there is a time budget."""
+    if config.minutes is not None:
+        return min(1.0, state.numbers["seconds"] / (60.0 * config.minutes))
+    return min(1.0, state.numbers["step"] / config.steps)
+
+
+def _step(
+    state: TrainState,
+    frames: Sequence[Frame],
+    config: TrainConfig,
+    share: float,
+    extent: float,
+    feature_loss: FeatureLoss | None,
+) -> tuple[float, float]:
+    """One view: draw, compare, go back, move the parameters, control the density. Returns (loss, mean squared error)."""
+    step = int(state.numbers["step"])
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    leaves = {name: state.tensors[name].requires_grad_() for name in ("means", *RATES)}
+    scene = Gaussians(**leaves, ids=state.tensors["ids"])
+    frame = _choose(frames, step, config.seed)
+    loss, error, blend = _compare(scene, frame, share, config, generator)
+    if feature_loss is not None and (extra := feature_loss(blend.detach(), frame, scene.features)) is not None:
+        loss = loss + extra
+    loss.backward()
+    with torch.no_grad():
+        rate = _mean_rate(share, config, state) * extent
+        for name, parameter in leaves.items():
+            state.tensors[name] = parameter.detach()
+            if parameter.grad is not None:
+                _move(state, name, parameter.grad, rate, step + 1)
+        _control(state, blend, config, share, rate, extent, generator)
+    return loss.item(), error
+
+
+def _choose(frames: Sequence[Frame], step: int, seed: int) -> Frame:
+    """Each epoch goes through all frames in an order of its own."""
+    epoch, place = divmod(step, len(frames))
+    shuffled = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed + 7919 * epoch))
+    return frames[int(shuffled[place])]
+
+
+def _compare(
+    scene: Gaussians, frame: Frame, share: float, config: TrainConfig, generator: torch.Generator
+) -> tuple[Tensor, float, Blend]:
+    factor = next((times for until, times in COARSE if share < until), 1)
+    camera = frame.camera.scaled(1.0 / factor)
+    photo, weight = target(frame, camera, scene.means.device)
+    blend = splat(scene, camera)
+    rendered, alpha = blend.composite(_colors(scene, camera, share))
+    if weight is not None and frame.background:
+        backdrop = torch.rand(3, generator=generator).to(photo)
+        rendered, photo = rendered + (1 - alpha) * backdrop, photo * weight + (1 - weight) * backdrop
+    elif weight is not None:
+        rendered = photo + weight * (rendered - photo)  # what is masked out is right already
+    loss = photometric(rendered, photo)
+    error = torch.mean((rendered.detach() - photo) ** 2).item()
+    if config.density == "mcmc":
+        loss = loss + REGULARISE * (scene.opacities.mean() + scene.scales.mean())
+    return loss, error, blend
+
+
+def target(
+    frame: Frame, camera: Camera, device: torch.device
+) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 1"] | None]:
+    """The frame's pixels at the size of ``camera``, in [0, 1] by area, and their weights when it has a mask or alpha."""
+    pixels = frame.read().to(device).float() / 255.0
+    if pixels.shape[:2] != (camera.height, camera.width):
+        size = (camera.height, camera.width)
+        pixels = torch.nn.functional.interpolate(pixels.permute(2, 0, 1)[None], size, mode="area")[0].permute(1, 2, 0)
+    return pixels[..., :3].contiguous(), pixels[..., 3:] if pixels.shape[2] == 4 else None
+
+
+def _colors(scene: Gaussians, camera: Camera, share: float) -> Tensor:
+    """Colours with the degrees of spherical harmonics in use so far: one more every quarter of SH_UNTIL."""
+    degree = min(scene.sh_degree, int(share / SH_UNTIL * (scene.sh_degree + 1)))
+    return scene.colors(camera, degree)
+
+
+def _mean_rate(share: float, config: TrainConfig, state: TrainState) -> float:
+    """Learning rate of the means over the extent: falls exponentially; higher when the fit is a short one."""
+    steps = config.steps
+    if config.minutes is not None and share > 0:
+        steps = state.numbers["step"] / share
+    faster = min(FASTER, max(1.0, math.sqrt(SHORT / max(steps, 1.0))))
+    return faster * math.exp((1 - share) * math.log(MEAN_RATE) + share * math.log(MEAN_RATE_END))
+
+
+def _move(state: TrainState, name: str, gradient: Tensor, mean_rate: float, step: int) -> None:
+    first, second = state.tensors[f"adam_first.{name}"], state.tensors[f"adam_second.{name}"]
+    rate = mean_rate if name == "means" else RATES[name]
+    adam(state.tensors[name], gradient, first, second, rate, step, rate * SH_REST if name == "sh" else None)
+
+
+def _control(
+    state: TrainState,
+    blend: Blend,
+    config: TrainConfig,
+    share: float,
+    rate: float,
+    extent: float,
+    generator: torch.Generator,
+) -> None:
+    """Density control: what is due at this share of the fit."""
+    if config.density == "classic":
+        density.watch_classic(state, blend)
+    due = int(share * ROUNDS) > state.numbers["rounds"]
+    if due:
+        state.numbers["rounds"] = int(share * ROUNDS)
+    if config.density == "mcmc":
+        density.add_noise(state, rate, generator)
+        if due and REFINE_FROM <= share < REFINE_UNTIL:
+            rounds_left = int((density.MCMC_FULL_AT - share) * ROUNDS)
+            density.refine_mcmc(state, config, share, rounds_left, generator)
+        return
+    if due and REFINE_FROM <= share < CLASSIC_UNTIL:
+        density.refine_classic(state, config, extent, generator)
+        resets = state.numbers.get("resets", 0)
+        if resets < len(CLASSIC_RESETS) and share >= CLASSIC_RESETS[int(resets)]:
+            density.reset_opacities(state)
+
+
+def _record(state: TrainState, loss: float, error: float) -> None:
+    psnr = -10.0 * math.log10(max(error, 1e-10))
+    before = state.numbers["psnr"]
+    state.numbers["psnr"] = psnr if math.isnan(before) else 0.95 * before + 0.05 * psnr
+    step = int(state.numbers["step"])
+    if step % 10 == 0 or step == 1:
+        state.curve.append((step, loss, state.numbers["psnr"]))
+
+
+def _progress(state: TrainState, config: TrainConfig, loss: float) -> Progress:
+    step, seconds, share = int(state.numbers["step"]), state.numbers["seconds"], _share(state, config)
+    planned = config.steps if config.minutes is None else round(step / max(share, 1e-6))
+    left = seconds * (1 - share) / max(share, 1e-6)
+    return Progress(step, planned, loss, state.numbers["psnr"], len(state.tensors["means"]), seconds, left, state)
