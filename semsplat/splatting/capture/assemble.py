@@ -165,7 +165,7 @@ def _once(views: Sequence[View], source: Path, notes: list[str]) -> list[View]:
     first: dict[Path, View] = {}
     for view in views:
         known = first.setdefault(view.path, view)
-        if not np.allclose(known.camera_to_world, view.camera_to_world, atol=1e-6):
+        if not np.allclose(known.camera_to_world, view.camera_to_world, atol=1e-6, equal_nan=True):
             raise InputError(f"{source} names {view.stated!r} twice with different poses; keep one of them.")
     if twice := len(views) - len(first):
         notes.append(f"{twice} frames name a picture a second time and were left out.")

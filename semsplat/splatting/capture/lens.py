@@ -179,4 +179,4 @@ def _sees_only_the_picture(lens: Lens, view: Lens, reach: float) -> bool:
     border_y = np.concatenate([np.repeat(ends_y, len(x)), np.tile(y, 2)])
     u, v = to_pixels(lens, border_x, border_y)
     inside = min(u.min(), v.min()) >= -1e-3 and u.max() <= lens.width + 1e-3 and v.max() <= lens.height + 1e-3
-    return bool(inside) and np.hypot(border_x, border_y).max() <= reach
+    return bool(inside and np.hypot(border_x, border_y).max() <= reach)
