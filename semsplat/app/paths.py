@@ -12,6 +12,7 @@ from torch import Tensor
 from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
 
+SWING = 0.9  # of the covered angle: what is seen from its very ends is seen by few photos
 FULL_CIRCLE = math.radians(270)  # cameras that cover at least so much of the circle are orbited all the way round
 
 
@@ -27,6 +28,8 @@ class Layout:
     @classmethod
     def of(cls, cameras: Sequence[Camera]) -> "Layout":
         """Look at where cameras stand and where they look."""
+        if not cameras:
+            raise InputError("A camera path needs the cameras of a scene, and there are none.")
         poses = torch.stack([camera.world_to_camera.cpu().double() for camera in cameras])
         rotations, translations = poses[:, :3, :3], poses[:, :3, 3]
         positions = -(rotations.transpose(1, 2) @ translations[:, :, None])[:, :, 0]
@@ -36,7 +39,7 @@ class Layout:
 
 def orbit(cameras: Sequence[Camera], count: int) -> list[Camera]:
     """Around the focus at the cameras' median distance and height: all the way round where the cameras do so,
-    else to and fro over the angle that they cover. The path closes: the first view follows the last.
+    else to and fro over nearly the angle that they cover. The path closes: the first view follows the last.
     """
     layout, lens = Layout.of(cameras), _lens(cameras)
     across, along = _plane(layout.up, layout.positions[0] - layout.focus)
@@ -45,7 +48,7 @@ def orbit(cameras: Sequence[Camera], count: int) -> list[Camera]:
     radius, height = torch.hypot(x, y).median(), heights.median()
     middle, extent = _arc(torch.atan2(y, x).numpy())
     turns = np.arange(count) / max(1, count) * 2 * math.pi
-    angles = middle + turns if extent >= FULL_CIRCLE else middle + 0.5 * extent * np.sin(turns)
+    angles = middle + turns if extent >= FULL_CIRCLE else middle + 0.5 * SWING * extent * np.sin(turns)
     path = []
     for angle in angles:
         position = layout.focus + radius * (math.cos(angle) * across + math.sin(angle) * along) + height * layout.up
@@ -118,7 +121,7 @@ def _focus(positions: Float[Tensor, "n 3"], forwards: Float[Tensor, "n 3"]) -> F
     spread = positions.std(0, correction=0).norm().clamp_min(1e-6)
     middle = positions.mean(0)
     ahead = middle + spread * torch.nn.functional.normalize(forwards.mean(0), dim=0)
-    damping = 1e-4 * len(positions)  # parallel axes meet nowhere: then a little ahead of the middle
+    damping = 1e-7 * len(positions)  # parallel axes meet nowhere: then a little ahead of the middle
     left = across.sum(0) + damping * torch.eye(3, dtype=torch.float64)
     right = (across @ positions[:, :, None]).sum(0)[:, 0] + damping * ahead
     focus = torch.linalg.solve(left, right)
@@ -147,8 +150,6 @@ def _arc(angles: Float[np.ndarray, " n"]) -> tuple[float, float]:
 
 def _lens(cameras: Sequence[Camera]) -> Camera:
     """A camera with the median focal lengths of all, at the size of the first, looking straight."""
-    if not cameras:
-        raise InputError("A camera path needs the cameras of a scene, and there are none.")
     first = cameras[0]
     fx, fy = (
         float(np.median([c.intrinsics[i, i].item() * side / (c.width, c.height)[i] for c in cameras]))

@@ -1,0 +1,56 @@
+# Everything from nothing: `make demo`, `make view`, `make test`. A second run finds what the first one installed.
+
+PYTHON ?= python3
+VENV ?= .venv
+SCENE ?= demo-scene
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo view test lint clean
+
+help:
+	@echo "make demo   fit the bundled capture (writes $(SCENE)/), then show it when a person is at the terminal"
+	@echo "make view   show $(SCENE)/ in the browser; SCENE=folder for another"
+	@echo "make test   every test; PYTEST_ARGS='-m \"not slow and not browser and not gpu\"' for the quick ones"
+	@echo "make lint   ruff and pyright"
+	@echo "make clean  remove the environment, caches and $(SCENE)/"
+	@echo "PYTHON=python3.12 picks another Python (3.11 or 3.12)."
+
+demo: $(VENV)/.installed
+	$(BIN)/semsplat demo -o $(SCENE)
+
+view: $(VENV)/.installed
+	$(BIN)/semsplat view $(SCENE)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+clean:
+	rm -rf $(VENV) $(SCENE) .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 13) else \
+	  "semsplat needs Python 3.11 or 3.12, and $(PYTHON) is %d.%d; give another: make PYTHON=python3.12" % v)'
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not make $(VENV); on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+# torch comes first and alone, so that the index that pip is set to decides on its build (CPU or CUDA).
+$(VENV)/.torch: $(VENV)/.python constraints.txt
+	@echo "Installing torch and the rest from the package index; this is the longest part of a first run ..."
+	$(PIP) install --constraint constraints.txt torch
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,216 @@
+"""The command ``semsplat``. Only this file knows tyro; what is heavy is imported when a subcommand runs."""
+
+import errno
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg, subcommand
+
+from .. import __version__
+from ..splatting.errors import SemsplatError
+from ..splatting.files import reason
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DESCRIPTION = """Fit a scene of 3D Gaussians from photographs, and look at it.
+
+examples:
+  semsplat demo                                   the bundled capture, about a minute, needs nothing
+  semsplat train photos/ -o room                  a COLMAP project or a transforms.json set
+  semsplat train photos/ -o room --minutes 10     within a time budget
+  semsplat train -o room --resume                 go on after Ctrl-C, a crash or a power cut
+  semsplat view room                              http://127.0.0.1:8080
+  semsplat eval room                              PSNR and SSIM of the held-out photos
+  semsplat render room --path orbit --video a.mp4
+  semsplat export room -o room.ply                for other programs
+
+Every command explains itself: semsplat train --help"""
+
+Device = Literal["auto", "cpu", "cuda"]
+Out = Annotated[Path, arg(aliases=["-o"])]
+Count = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]  # None: nothing was said
+Density = Annotated[Literal["mcmc", "classic"] | None, arg(metavar="{mcmc,classic}", help_behavior_hint="")]
+Number = Annotated[float | None, arg(metavar="X", help_behavior_hint="")]
+File = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Fit the capture that comes with semsplat, score it, and write a turntable video and a contact sheet.
+
+    In a terminal it ends by showing the page.
+    """
+
+    out: Out = Path("demo-scene")  # folder of the scene; an earlier demo in it is made anew
+    minutes: float = 1.0  # time for fitting
+    device: Device = "auto"  # auto takes an NVIDIA GPU when there is one, and says so
+    host: str = "127.0.0.1"  # address of the page
+    port: int = 8080  # of the page
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from . import demo
+
+        status = demo.run(self.out, self.minutes, self.device, console)
+        if status == 0 and demo.has_person():
+            from .viewer import serve
+
+            serve(self.out, self.host, self.port, say=_sayer(console))
+        elif status == 0:
+            _sayer(console)(f"Page:          semsplat view {self.out}")
+        return status
+
+
+@dataclass(frozen=True)
+class Train:
+    """Fit a scene from photos with poses: a COLMAP project, or a transforms.json and its folder.
+
+    Ctrl-C saves and stops; --resume goes on.
+    """
+
+    out: Out  # folder of the scene
+    source: Positional[File] = None  # the photos; --resume remembers them
+    resume: bool = False  # go on with the fit in the folder
+    overwrite: bool = False  # begin anew in a folder that holds a scene
+    steps: Count = None  # optimizer steps, one photo each (3000; 30000 on a GPU)
+    minutes: Number = None  # time budget instead of a number of steps
+    cap: Count = None  # never more Gaussians than this (30000; 1000000 on a GPU)
+    resolution: Count = None  # pixels on the longest side of the photos (512; 1600 on a GPU)
+    eval: Count = None  # hold every n-th photo out for scoring, 0 none (what the source says, else 8)
+    density: Density = None  # how Gaussians are added and removed (mcmc)
+    sh_degree: Count = None  # how much colours change with the side one looks from, 0 to 3 (3)
+    seed: Count = None  # of all that is random (0)
+    device: Device = "auto"  # auto takes an NVIDIA GPU when there is one, and says so
+    tensorboard: bool = False  # also write TensorBoard files, to the scene folder
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        import dataclasses
+
+        from . import train
+        from .plan import Request
+
+        options = dataclasses.asdict(self)
+        return train.run(Request(folder=options.pop("out"), **options), console)
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Score the held-out photos of a scene: PSNR, SSIM, the worst views, a contact sheet."""
+
+    scene: Positional[Path]  # folder of the scene
+    device: Device = "auto"  # auto takes an NVIDIA GPU when there is one
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from . import evaluate
+
+        return evaluate.run(self.scene, self.device, console)
+
+
+@dataclass(frozen=True)
+class Render:
+    """Let a camera travel through a scene: a video, a folder of pictures, or both."""
+
+    scene: Positional[Path]  # folder of the scene
+    path: Literal["orbit", "interpolate", "spiral"] = "orbit"  # around the middle, through the photos, or about them
+    video: File = None  # .mp4 to write
+    frames: File = None  # new folder for the pictures, as .png
+    layer: Literal["rgb", "depth"] = "rgb"  # what is drawn
+    size: Count = None  # pixels on the longest side (as the photos)
+    fps: float = 24.0  # pictures a second
+    seconds: float = 8.0  # length
+    device: Device = "auto"  # auto takes an NVIDIA GPU when there is one
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from . import render
+
+        return render.run(render.Film(**{name: getattr(self, name) for name in self.__dataclass_fields__}), console)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a scene as a file for other programs; the suffix picks the format (.ply)."""
+
+    scene: Positional[Path]  # folder of the scene, or a file of Gaussians
+    out: Out  # the file to write
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from . import export
+
+        count = export.export(self.scene, self.out)
+        _sayer(console)(f"{count:,} Gaussians written to {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class View:
+    """Show a scene in the browser, until Ctrl-C; also while it is being fitted."""
+
+    scene: Positional[Path]  # folder of the scene
+    host: str = "127.0.0.1"  # address to serve on
+    port: int = 8080  # to serve on
+    open: bool = False  # open the page in the browser
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from .viewer import serve
+
+        serve(self.scene, self.host, self.port, self.open, _sayer(console))
+        return 0
+
+
+Command = (
+    Annotated[Demo, subcommand("demo")]
+    | Annotated[Train, subcommand("train")]
+    | Annotated[Eval, subcommand("eval")]
+    | Annotated[Render, subcommand("render")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[View, subcommand("view")]
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: runs a subcommand and exits with its status; what people can mend is one sentence and status 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        print(f"semsplat {__version__}")
+        return
+    settings = (tyro.conf.FlagCreatePairsOff,)
+    command = tyro.cli(Command, prog="semsplat", description=DESCRIPTION, args=arguments or ["--help"], config=settings)
+    from rich.console import Console
+
+    try:
+        status = command.run(Console())
+    except SemsplatError as error:
+        status = _complain(str(error))
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        status = 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES):
+            raise
+        status = _complain(f"Cannot write {error.filename or 'a file'}: {reason(error)}.")
+    sys.exit(status)
+
+
+def _complain(sentence: str) -> int:
+    print(f"semsplat: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _sayer(console: "Console") -> Callable[[str], None]:
+    from .progress import say
+
+    return lambda text: say(console, text)
+
+
+if __name__ == "__main__":
+    main()

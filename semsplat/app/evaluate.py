@@ -1,0 +1,160 @@
+"""How well a scene does on its photos: PSNR and SSIM, and pictures to look at."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+from ..splatting.capture.types import Frame
+from ..splatting.errors import InputError
+from ..splatting.gaussians import Gaussians
+from ..splatting.losses import psnr, ssim
+from . import pictures, scene
+from .layers import Depth, Rgb
+from .plan import pick_device
+from .progress import counter, say
+from .scene import Scene
+from .session import Session
+
+SHEET = "contact_sheet.png"
+
+
+@dataclass(frozen=True)
+class Score:
+    """How near a rendered view is to its photo."""
+
+    name: str
+    psnr: float  # dB
+    ssim: float
+
+
+@torch.no_grad()
+def evaluate(
+    gaussians: Gaussians, frames: Sequence[Frame], report: Callable[[int, int], None] | None = None
+) -> list[Score]:
+    """Score every frame; where a mask says unknown, nothing is compared.
+
+    Args:
+        report: told (done, total) after every frame.
+    """
+    session = Session(gaussians)
+    scores = []
+    for frame in frames:
+        drawn = session.picture(frame.camera, Rgb()).cpu()
+        photo, known = compared(frame, drawn)
+        # Unknown pixels were made equal: they add nothing to the error, so it is spread over the known share alone.
+        decibels = psnr(drawn, photo) + 10.0 * math.log10(known)
+        similarity = 1.0 - (1.0 - float(ssim(drawn, photo))) / known
+        scores.append(Score(frame.name, float(decibels), similarity))
+        if report:
+            report(len(scores), len(frames))
+    return scores
+
+
+def compared(frame: Frame, drawn: Float[Tensor, "h w 3"]) -> tuple[Float[Tensor, "h w 3"], float]:
+    """The photo in [0, 1], and the share of it that is known; alpha is over black, masked pixels are as drawn."""
+    pixels = frame.read().float() / 255.0
+    if pixels.shape[2] == 3:
+        return pixels, 1.0
+    colors, weight = pixels[..., :3], pixels[..., 3:]
+    if frame.background:
+        return colors * weight, 1.0
+    known = float(weight.mean())
+    if known == 0.0:
+        return drawn, 1.0
+    return torch.lerp(drawn, colors, weight), known
+
+
+def summary(scores: Sequence[Score]) -> dict[str, Any]:
+    """Means and every view, for metrics.json; empty when nothing was scored."""
+    if not scores:
+        return {}
+    count = len(scores)
+    return {
+        "psnr": sum(score.psnr for score in scores) / count,
+        "ssim": sum(score.ssim for score in scores) / count,
+        "views": [asdict(score) for score in scores],
+    }
+
+
+def worst(scores: Sequence[Score], count: int = 3) -> list[Score]:
+    """The views with the lowest PSNR, the lowest first."""
+    return sorted(scores, key=lambda score: score.psnr)[:count]
+
+
+@torch.no_grad()
+def contact_sheet(
+    path: Path, gaussians: Gaussians, frames: Sequence[Frame], scores: Sequence[Score], rows: int = 8
+) -> None:
+    """Photo | render | depth of up to ``rows`` of the frames, spread evenly, as a picture."""
+    session = Session(gaussians)
+    scored = {score.name: score for score in scores}
+    table = []
+    for frame in frames[:: max(1, math.ceil(len(frames) / rows))]:
+        drawn = session.picture(frame.camera, Rgb()).cpu()
+        photo, _ = compared(frame, drawn)
+        depth = session.picture(frame.camera, Depth().fit(session.gaussians, frame.camera))
+        score = scored.get(frame.name)
+        text = f"{frame.name}   photo | render | depth" + (f"   {score.psnr:.2f} dB  {score.ssim:.3f}" if score else "")
+        table.append((text, [pictures.to_bytes(image) for image in (photo, drawn, depth)]))
+    pictures.save(path, pictures.contact_sheet(table))
+
+
+def held_out_frames(opened: Scene, report: Callable[[int, int], None] | None = None) -> list[Frame]:
+    """The held-out frames of a scene; their pixels are prepared again from the source if the cache was deleted.
+
+    Raises:
+        InputError: none was held out, or the source is not where it was.
+    """
+    views = [view for view in opened.views if view.held_out]
+    if not views:
+        raise InputError(f"No photo of {opened.folder} was held out; fit it again with --eval 8 to have some to score.")
+    if any(not view.pixels.is_file() for view in views):
+        prepare_again(opened, report)
+    return [view.frame for view in views]
+
+
+def prepare_again(opened: Scene, report: Callable[[int, int], None] | None = None) -> None:
+    """Fill the cache of prepared photos from the source that the scene was fitted from."""
+    from ..splatting import capture
+
+    source = Path(str(opened.config.get("source", "")))
+    if not source.exists():
+        raise InputError(
+            f"The prepared photos of {opened.folder} are gone and so is their source {source}; put it back to score."
+        )
+    capture.prepare(capture.load(source), opened.folder / scene.CACHE, opened.config.get("resolution"), report)
+
+
+def run(folder: Path, device: str, console: Console) -> int:
+    """``semsplat eval``: score the held-out photos, show a table, write metrics.json and the contact sheet."""
+    opened = Scene.open(folder)
+    frames = held_out_frames(opened, counter(console, "preparing photos"))
+    gaussians = opened.gaussians.to(pick_device(device))
+    scores = evaluate(gaussians, frames, counter(console, "scoring"))
+    scene.write_json(folder / scene.METRICS, {**opened.metrics, **summary(scores)})
+    contact_sheet(folder / SHEET, gaussians, frames, scores)
+    console.print(_table(scores))
+    names = ", ".join(f"{score.name} ({score.psnr:.2f} dB)" for score in worst(scores))
+    say(console, f"Worst views: {names}")
+    say(console, f"Contact sheet: {folder / SHEET}")
+    return 0
+
+
+def _table(scores: Sequence[Score]) -> Table:
+    table = Table("held-out photo", show_footer=True)
+    means = summary(scores)
+    table.columns[0].footer = f"mean of {len(scores)}"
+    table.add_column("PSNR (dB)", f"{means['psnr']:.2f}", justify="right")
+    table.add_column("SSIM", f"{means['ssim']:.4f}", justify="right")
+    for score in scores:
+        table.add_row(Text(score.name), f"{score.psnr:.2f}", f"{score.ssim:.4f}")
+    return table

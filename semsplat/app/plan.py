@@ -1,0 +1,148 @@
+"""What a fit will do: what was asked for, what the folder remembers, and defaults, made into one plan or a sentence."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..splatting import capture as captures
+from ..splatting.capture import Capture, Frame
+from ..splatting.errors import DeviceError, InputError
+from ..splatting.train_types import TrainConfig
+from . import scene
+
+HELD_OUT_EVERY = 8
+_CHANGEABLE = ("steps", "minutes", "cap")  # what --resume may give anew
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; None where nothing was said."""
+
+    folder: Path
+    source: Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    resolution: int | None = None
+    eval: int | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    cap: int | None = None
+    density: str | None = None
+    sh_degree: int | None = None
+    seed: int | None = None
+    device: str = "auto"
+    tensorboard: bool = False
+    generated: bool = False  # the capture was made by a program; people are told so
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done: everything decided."""
+
+    source: Path
+    resolution: int | None
+    eval: int | None  # None: the source's own choice, else every 8th
+    generated: bool
+    config: TrainConfig
+
+    def as_json(self, device: torch.device) -> dict[str, Any]:
+        """For config.json."""
+        return {
+            "semsplat": __version__,
+            "source": str(self.source.resolve()),
+            "resolution": self.resolution,
+            "eval": self.eval,
+            "generated": self.generated,
+            "device": device.type,
+            "train": dataclasses.asdict(self.config),
+        }
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device for ``auto``, ``cpu`` or ``cuda``."""
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise InputError(f"There is no device '{wanted}'; use auto, cpu or cuda.")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("--device cuda was asked for, but torch sees no NVIDIA GPU; use --device cpu or auto.")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def divide(found: Capture, frames: Sequence[Frame], every: int | None) -> tuple[list[Frame], list[Frame]]:
+    """(training, held out): what ``every`` says, else what the source says itself, else every 8th is held out."""
+    flags = {photo.name: photo.held_out for photo in found.photos}
+    if every is None and any(flag is not None for flag in flags.values()):
+        held_out = [frame for frame in frames if flags[frame.name]]
+        training = [frame for frame in frames if not flags[frame.name]]
+    else:
+        training, held_out = captures.split(frames, HELD_OUT_EVERY if every is None else every)
+    if not training:
+        raise InputError(
+            f"All {len(frames)} photos would be held out; hold fewer out with --eval, or none with --eval 0."
+        )
+    return training, held_out
+
+
+def fresh(request: Request, device: torch.device) -> Plan:
+    """The plan of a new fit: what was asked for, else what suits the device."""
+    if request.source is None:
+        raise InputError("Give the photos: semsplat train SOURCE -o FOLDER (a COLMAP project or a transforms.json).")
+    cuda = device.type == "cuda"
+    resolution = request.resolution if request.resolution is not None else (1600 if cuda else 512)
+    defaults = TrainConfig(steps=30_000, cap=1_000_000) if cuda else TrainConfig()
+    given = {name: getattr(request, name) for name in _fit_options() if getattr(request, name) is not None}
+    _check(request, given)
+    return Plan(request.source, resolution, request.eval, request.generated, dataclasses.replace(defaults, **given))
+
+
+def resumed(request: Request) -> Plan:
+    """The plan in config.json, with what may change on the way changed."""
+    path = request.folder / scene.CONFIG
+    saved = scene.read_json(path)
+    try:
+        config = TrainConfig(**saved["train"])
+        plan = Plan(Path(saved["source"]), saved["resolution"], saved["eval"], bool(saved.get("generated")), config)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is not whole ({error}); fit the scene again with --overwrite.") from error
+    wanted = {name: getattr(request, name) for name in (*_fit_options(), "resolution", "eval")}
+    before = {**dataclasses.asdict(config), "resolution": plan.resolution, "eval": plan.eval}
+    for name, value in wanted.items():
+        if value is not None and value != before[name] and name not in _CHANGEABLE:
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{request.folder} was begun with {option} {before[name]}, not {value}; use --overwrite.")
+    if request.source is not None and request.source.resolve() != plan.source.resolve():
+        raise InputError(f"{request.folder} was fitted from {plan.source}, not {request.source}; use --overwrite.")
+    given = {name: wanted[name] for name in _CHANGEABLE if wanted[name] is not None}
+    _check(request, given)
+    if "steps" in given and "minutes" not in given:
+        given["minutes"] = None  # a number of steps takes the place of a time budget
+    return dataclasses.replace(plan, config=dataclasses.replace(config, **given))
+
+
+def _fit_options() -> list[str]:
+    return [field.name for field in dataclasses.fields(TrainConfig)]
+
+
+def _check(request: Request, given: dict[str, Any]) -> None:
+    """Say no to numbers that make no sense, before any work."""
+    least = {"steps": 1, "cap": 1, "minutes": 1e-3, "sh_degree": 0, "resolution": 8, "eval": 0}
+    asked = {**given, "resolution": request.resolution, "eval": request.eval}
+    for name, low in least.items():
+        value = asked.get(name)
+        if value is not None and not value >= low:
+            raise InputError(f"--{name.replace('_', '-')} {value} is too small; the least is {low:g}.")
+    if given.get("sh_degree", 0) > 3:
+        raise InputError(f"--sh-degree {given['sh_degree']} is too large; the most is 3.")
+    if given.get("density", "mcmc") not in ("mcmc", "classic"):
+        raise InputError(f"--density {given['density']} is not known; use mcmc or classic.")
+
+
+def why(device: torch.device, wanted: str) -> str:
+    """Why it is this device, for people."""
+    if wanted != "auto":
+        return "as asked"
+    return "an NVIDIA GPU was found" if device.type == "cuda" else "no NVIDIA GPU was found; --device says otherwise"

@@ -1,0 +1,146 @@
+"""``semsplat train``: from a source of photos to a scene folder, watched, saved and gone on with."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from ..splatting import capture as captures
+from ..splatting import train as fitting
+from ..splatting.capture import Capture, Frame
+from ..splatting.start import start
+from ..splatting.train_types import Progress, TrainState
+from . import evaluate, pictures, scene
+from . import plan as plans
+from .board import Board
+from .layers import Rgb
+from .plan import Plan, Request
+from .progress import Watch, clock, counter, say
+from .session import Session
+from .warmup import warm_up
+
+SAVE_EVERY = 30.0  # seconds between checkpoints
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+
+
+def run(request: Request, console: Console) -> int:
+    """Fit, save, score; returns the exit status.
+
+    Raises:
+        SemsplatError: anything that the person at the keyboard can mend.
+    """
+    scene.claim(request.folder, request.resume, request.overwrite)
+    device = plans.pick_device(request.device)
+    say(console, f"Device: {device.type} ({plans.why(device, request.device)}).")
+    plan = plans.resumed(request) if request.resume else plans.fresh(request, device)
+    state = scene.load_checkpoint(request.folder) if request.resume else None
+    found = captures.load(plan.source)
+    for note in found.notes:
+        say(console, f"Note: {note}")
+    frames = captures.prepare(
+        found, request.folder / scene.CACHE, plan.resolution, counter(console, "preparing photos")
+    )
+    training, held_out = plans.divide(found, frames, plan.eval)
+    scene.sweep(request.folder) if request.resume else scene.clear(request.folder)
+    scene.write_json(request.folder / scene.CONFIG, plan.as_json(device))
+    scene.write_cameras(request.folder, frames, held_out)
+    say(console, _intention(plan, found, training, held_out))
+    stopped = _fit(request, plan, found, training, state, device, console)
+    if stopped is not None:
+        again = f"semsplat train -o {request.folder} --resume"
+        say(console, f"Stopped at step {stopped.step} of {stopped.steps} and saved. Go on with: {again}")
+        return INTERRUPTED
+    _finish(request.folder, training, held_out, device, console)
+    return 0
+
+
+@contextmanager
+def interruptions() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the event instead of tearing a step apart; a second Ctrl-C is the usual one."""
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    for number in before:
+        signal.signal(number, ask_to_stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fit(
+    request: Request, plan: Plan, found: Capture, training: list[Frame], state: TrainState | None,
+    device: torch.device, console: Console,
+) -> Progress | None:  # fmt: skip
+    """Run the loop to its end and save; where it was stopped by Ctrl-C, the last progress."""
+    last, saved_at = None, -SAVE_EVERY
+    with Watch(console) as watch, interruptions() as stop, Board(request.folder, request.tensorboard) as board:
+        warm_up(device, plan.config, watch.say)
+        if state is None:
+            gaussians = start(found, plan.config, training).to(device)
+        else:
+            state.tensors = {name: tensor.to(device) for name, tensor in state.tensors.items()}
+            gaussians = state.gaussians
+        loop = fitting.train(gaussians, training, plan.config, state=state, stop=stop.is_set)
+        for last in loop:
+            watch.show(last)
+            board.add(last)
+            if time.monotonic() - saved_at >= SAVE_EVERY:
+                _save(request.folder, last)
+                saved_at = time.monotonic()
+        if last is not None:
+            _save(request.folder, last)
+        elif stop.is_set():
+            raise KeyboardInterrupt  # before the first step: there is nothing new to save
+        else:
+            watch.say("Nothing is left to fit; give more --steps or --minutes to go on.")
+    return last if stop.is_set() else None
+
+
+def _save(folder: Path, progress: Progress) -> None:
+    scene.save_checkpoint(folder, progress.state)
+    scene.write_gaussians(folder, progress.gaussians)
+
+
+def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: torch.device, console: Console) -> None:
+    """Score the held-out photos, write metrics and pictures, and say where everything is."""
+    state = scene.load_checkpoint(folder)
+    assert state is not None  # the loop saved it
+    gaussians = state.gaussians.to(device)
+    scores = evaluate.evaluate(gaussians, held_out, counter(console, "scoring"))
+    step, loss, psnr = state.curve[-1] if state.curve else (0, float("nan"), float("nan"))
+    facts = {"step": step, "loss": loss, "psnr": psnr, "seconds": state.numbers.get("seconds")}
+    metrics = {**evaluate.summary(scores), "gaussians": len(gaussians), "training": facts}
+    scene.write_json(folder / scene.METRICS, metrics)
+    pictures.curves(folder / scene.CURVES, state.curve)
+    shown = (held_out or training)[0]
+    pictures.save(folder / scene.PREVIEW, pictures.to_bytes(Session(gaussians).picture(shown.camera, Rgb())))
+    if scores:
+        mean = f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.4f}"
+        say(console, f"Held out: {mean} (mean of {len(scores)} photos).")
+    evaluate.contact_sheet(folder / evaluate.SHEET, gaussians, held_out or training, scores)
+    seconds = clock(facts["seconds"] or 0.0)
+    say(console, f"{len(gaussians):,} Gaussians after {step} steps, {seconds}.")
+    say(console, f"Scene: {folder}   look at it with: semsplat view {folder}")
+
+
+def _intention(plan: Plan, found: Capture, training: list[Frame], held_out: list[Frame]) -> str:
+    camera = training[0].camera
+    length = f"{plan.config.minutes:g} minutes" if plan.config.minutes else f"{plan.config.steps} steps"
+    return (
+        f"Fitting {len(training)} photos of {camera.width} x {camera.height} ({len(held_out)} held out), "
+        f"{len(found.points):,} points, {length}, at most {plan.config.cap:,} Gaussians."
+    )
