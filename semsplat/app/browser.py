@@ -193,9 +193,10 @@ def escaped(text: str) -> str:
     return "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in text if c.isprintable())
 
 
-def plain(text: str) -> str:
-    """Any text for labels and notifications, which show text as it is; only control characters are taken out."""
-    return "".join(c for c in text if c.isprintable())
+def notify(client: Client, title: str, text: str) -> None:
+    """A message on one page, shown as it is: viser makes no markup of it."""
+    shown = "".join(c for c in text if c.isprintable())
+    client.add_notification(title, shown, color="red", auto_close_seconds=12.0)
 
 
 def _script(source: str) -> Any:

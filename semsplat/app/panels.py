@@ -5,7 +5,7 @@ from typing import Any
 
 from semsplat.splatting.camera import Camera
 
-from .browser import Client, escaped, plain
+from .browser import Client, escaped
 from .layers import LAYERS
 from .scene import View
 from .session import Hit, Look, Pick, Pose, Session
@@ -103,11 +103,6 @@ class Panel:
         self.picked.content = described(pick, hit, len(self._session.gaussians))
         self.clear_button.disabled = not len(pick)
         self._actions.redraw()
-
-    def failed(self, error: Exception) -> None:
-        """Say what went wrong; the page goes on."""
-        text = plain(str(error)) or type(error).__name__
-        self._client.add_notification("That did not work", text, color="red", auto_close_seconds=12.0)
 
 
 def status(session: Session, notes: tuple[str, ...] = ()) -> str:

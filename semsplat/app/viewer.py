@@ -1,5 +1,6 @@
 """The page: a scene that all visitors share, and for each visitor a camera, a layer and a selection of their own."""
 
+import logging
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -10,8 +11,9 @@ import numpy as np
 import torch
 
 from semsplat.splatting.camera import Camera
+from semsplat.splatting.errors import SemsplatError
 
-from .browser import Client, Server, Splats, camera_of
+from .browser import Client, Server, Splats, camera_of, notify
 from .layers import Rgb
 from .panels import COMBINE, Actions, Panel, status
 from .photos import Photos
@@ -115,9 +117,8 @@ class Visitor:
 
     def stop(self) -> None:
         """The page was closed."""
-        self._worker.stop()
-        if self._viewer.splats is not None:
-            self._viewer.splats.forget(self._client)
+        splats = self._viewer.splats
+        self._worker.stop(last=lambda: splats.forget(self._client) if splats else None)
 
     def _build(self) -> None:
         server = self._viewer.server
@@ -193,8 +194,12 @@ class Visitor:
             pause.wait(FLIGHT / STEPS)
 
     def _failed(self, error: Exception) -> None:
-        if self._panel is not None:
-            self._panel.failed(error)
+        """Tell the visitor what went wrong; the page goes on. What nobody foresaw also goes to the log."""
+        text = str(error)
+        if not isinstance(error, SemsplatError):
+            logging.getLogger(__name__).error("A page's request failed.", exc_info=error)
+            text = f"Something unexpected happened ({type(error).__name__}: {error}). The terminal says more."
+        notify(self._client, "That did not work", text)
 
 
 def _open_at(server: Server, pose: Pose) -> None:
@@ -203,7 +208,8 @@ def _open_at(server: Server, pose: Pose) -> None:
     start = server.viser.initial_camera
     start.position, start.look_at = _tuple(pose.position), _tuple(pose.target)
     start.up, start.fov = _tuple(pose.up), pose.fov
-    start.near = 0.01 * (pose.target - pose.position).norm().item()
+    distance = (pose.target - pose.position).norm().item()
+    start.near, start.far = 0.01 * distance, 1000.0 * distance
 
 
 def serve(

@@ -1,5 +1,6 @@
 """One thread that does one viewer's work in order."""
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ class Worker:
         self._later: tuple[float, Job] | None = None  # (not before this time, job)
         self._changed = threading.Condition()
         self._running = True
+        self._last: Job = lambda: None
         self._thread = threading.Thread(target=self._run, name="semsplat-viewer", daemon=True)
         self._thread.start()
 
@@ -32,10 +34,10 @@ class Worker:
             self._later = (time.monotonic() + delay, job)
             self._changed.notify()
 
-    def stop(self) -> None:
-        """Finish the job at hand and forget the others; does not wait."""
+    def stop(self, last: Job = lambda: None) -> None:
+        """Finish the job at hand, forget the others, and do one ``last`` thing; does not wait for it."""
         with self._changed:
-            self._running = False
+            self._running, self._last = False, last
             self._changed.notify()
 
     def _next(self) -> Job | None:
@@ -55,4 +57,6 @@ class Worker:
             try:
                 job()
             except Exception as error:  # whatever it is, this viewer's page lives on
-                self._failed(error)
+                with contextlib.suppress(Exception):  # the page may be gone
+                    self._failed(error)
+        self._last()

@@ -1,0 +1,332 @@
+"""The page in a real browser: what is painted, what a click does, and that it comes back after a reload."""
+
+import io
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_scenes import BLUE, GREEN, RED, pixel_of, three_balls, views
+
+from semsplat.app.browser import camera_of
+from semsplat.app.session import Pose, Session
+from semsplat.app.viewer import Viewer
+from semsplat.splatting.errors import InputError
+
+pytestmark = pytest.mark.browser
+SIZE = {"width": 1000, "height": 560}
+PLACES = ((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))
+HOSTILE = "<img src=x onerror=window.hacked=1> ![a](/etc/hostname) <b id=hacked>"
+ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+# True once all splats are there, faded in, and two more frames were drawn (viser draws on demand).
+PAINTED = """async (count) => {
+  const page = window.__viserMutable, info = window.__viserTestpoints?.rendererInfo;
+  if (!page?.scene || !info) return false;
+  let drawn = 0, shown = 1;
+  page.scene.traverse((object) => {
+    const uniforms = object.material?.uniforms;
+    if (!uniforms?.transitionInState) return;
+    drawn += object.geometry.instanceCount;
+    shown = Math.min(shown, uniforms.transitionInState.value);
+  });
+  const frame = info.render.frame;
+  while (info.render.frame < frame + 2) {
+    page.requestRender();
+    await new Promise((done) => requestAnimationFrame(done));
+  }
+  return drawn === count && shown >= 1;
+}"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(path).exists():
+        pytest.skip("no Chromium: install chromium or set $CHROMIUM")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def viewer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    session = Session(three_balls(), views(folder), HOSTILE, held_out_psnr=31.5, generated=True)
+    viewer = Viewer(session, port=0)
+    viewer.start()
+    yield viewer
+    viewer.stop()
+
+
+class Page:
+    """One open page, and what its visitor does."""
+
+    def __init__(self, chromium, viewer, **options):
+        self.viewer = viewer
+        self.errors = []
+        before = len(viewer.visitors)
+        self.context = chromium.new_context(viewport=SIZE, **options)
+        self.tab = self.context.new_page()
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.goto(viewer.server.url + "/?fixedDpr=0.5")
+        until(lambda: len(viewer.visitors) > before)
+        self.settle()
+
+    def settle(self):
+        """Until everything is painted and clicks are listened to."""
+        until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.drawn)), 60)
+        self.tab.wait_for_function("() => window.__viserPointer?.hasSceneClickFilter()")
+        notice = self.tab.locator(".mantine-Notification-closeButton")
+        if notice.count():  # "Software WebGL rendering detected" covers the scene
+            notice.first.click()
+
+    @property
+    def visitor(self):
+        return self.viewer.visitors[-1]
+
+    def where(self, place):
+        """Pixel of the page at which a point of the world is."""
+        camera = camera_of(self.visitor._client)
+        x, y = pixel_of(camera, place)
+        box = self.tab.locator("canvas[data-engine]").bounding_box()
+        return box["x"] + x / camera.width * box["width"], box["y"] + y / camera.height * box["height"]
+
+    def color(self, place):
+        """Mean colour, 0 to 1, of 5 x 5 pixels around a point of the world, once painted."""
+        self.tab.evaluate(PAINTED, len(self.viewer.drawn))
+        picture = np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"))
+        x, y = (round(v) for v in self.where(place))
+        return torch.tensor(picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3).mean(0) / 255.0).float()
+
+    def colors(self):
+        return [self.color(place) for place in PLACES]
+
+    def click(self, place, modifier=None):
+        if modifier:
+            self.tab.keyboard.down(modifier)
+        self.tab.mouse.click(*self.where(place))
+        if modifier:
+            self.tab.keyboard.up(modifier)
+
+    def show(self, layer):
+        painted = self.painted
+        self.field("Show").click()
+        self.tab.get_by_role("option", name=layer).click()
+        until(lambda: self.painted > painted)
+
+    @property
+    def painted(self):
+        return self.tab.evaluate("window.semsplat.painted")
+
+    def field(self, label):
+        return self.tab.locator(f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input').first
+
+    def text(self):
+        return self.tab.locator("body").inner_text()
+
+    def close(self):
+        self.context.close()
+        until(lambda: len(self.viewer.visitors) == 0)
+        assert not self.errors
+
+
+@pytest.fixture
+def page(chromium, viewer):
+    page = Page(chromium, viewer)
+    yield page
+    page.close()
+
+
+def until(true, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not (value := true()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return value
+
+
+def balls(pick):
+    """Which of the three balls a selection touches."""
+    return {int(i) // 200 for i in pick.ids}
+
+
+def lightness(color):
+    return (color @ color.new_tensor([0.2126, 0.7152, 0.0722])).item()
+
+
+def test_the_page_paints_the_splats_and_says_what_they_are(page):
+    for color, expected in zip(page.colors(), (RED, GREEN, BLUE), strict=True):
+        torch.testing.assert_close(color, torch.tensor(expected), atol=0.06, rtol=0)
+    assert page.tab.evaluate("window.semsplat.smallSplats")  # the shader was mended
+    text = page.text()
+    for part in ("600 Gaussians", "4 photos, 1 held out", "31.5 dB", "made by a program", "Click the scene"):
+        assert part in text
+
+
+def test_a_hostile_name_is_only_text(page):
+    assert HOSTILE in page.text()
+    assert page.tab.evaluate("window.hacked === undefined && !document.querySelector('#hacked, img[src=x]')")
+
+
+def test_depth_is_light_near_and_dark_far_and_colour_comes_back(page):
+    before = page.colors()
+    page.show("Depth")
+    near, middle, far = map(lightness, page.colors())
+    assert near > middle + 0.08 > far + 0.16
+    page.show("Colour")
+    for color, old in zip(page.colors(), before, strict=True):
+        torch.testing.assert_close(color, old, atol=0.02, rtol=0)
+
+
+def test_a_click_lights_up_what_is_behind_it_and_nothing_else(page):
+    before = page.colors()
+    painted = page.painted
+    page.click(PLACES[1])
+    pick = until(lambda: page.visitor.look.pick if len(page.visitor.look.pick) else None)
+    assert balls(pick) == {1}
+    until(lambda: f"{len(pick)} of 600 Gaussians picked" in page.text())
+    until(lambda: page.painted > painted)
+    moved = [(now - old).abs().max().item() for now, old in zip(page.colors(), before, strict=True)]
+    assert moved[1] > 0.25
+    assert max(moved[0], moved[2]) < 0.03
+
+    page.click(PLACES[0], "Shift")
+    until(lambda: balls(page.visitor.look.pick) == {0, 1})
+    page.click(PLACES[1], "Control")
+    until(lambda: balls(page.visitor.look.pick) == {0})
+    page.tab.keyboard.press("Escape")
+    until(lambda: "Nothing is picked" in page.text())
+    torch.testing.assert_close(page.color(PLACES[0]), before[0], atol=0.03, rtol=0)
+
+
+def test_after_a_reload_the_page_is_as_new(page):
+    page.show("Depth")
+    page.click(PLACES[1])
+    until(lambda: "picked" in page.text())
+    old = page.visitor
+    page.tab.reload()
+    until(lambda: page.viewer.visitors and page.visitor is not old)
+    page.settle()
+    assert len(page.visitor.look.pick) == 0
+    torch.testing.assert_close(page.color(PLACES[0]), torch.tensor(RED), atol=0.06, rtol=0)
+    assert "Click the scene" in page.text()
+
+
+def test_two_visitors_do_not_see_each_others_selection(chromium, viewer, page):
+    other = Page(chromium, viewer, color_scheme="dark")
+    painted = other.painted
+    page.tab.mouse.click(*page.where(PLACES[2]))
+    pick = until(lambda: next((v.look.pick for v in viewer.visitors if len(v.look.pick)), None))
+    assert balls(pick) == {2}
+    assert sorted(len(visitor.look.pick) > 0 for visitor in viewer.visitors) == [False, True]
+    assert "Nothing is picked" not in page.text()
+    assert "Click the scene" in other.text()
+    assert other.painted == painted
+    torch.testing.assert_close(other.color(PLACES[2]), torch.tensor(BLUE), atol=0.06, rtol=0)
+    assert other.tab.evaluate("document.documentElement.dataset.mantineColorScheme") == "dark"
+    assert page.tab.evaluate("document.documentElement.dataset.mantineColorScheme") == "light"
+    other.context.close()
+    until(lambda: len(viewer.visitors) == 1)
+
+
+def test_a_click_on_a_photo_flies_there_and_picks_nothing(page):
+    page.field("Photos").click()
+    visitor, view = page.visitor, page.viewer.session.views[1]
+    until(lambda: visitor._photos._handles)
+    behind = Pose(torch.tensor([0.0, -7.0, 1.0]), torch.tensor([0.0, -4.0, 0.2]), torch.tensor([0.0, 0.0, 1.0]), 0.8)
+    visitor._worker.post(lambda: visitor._fly(behind))
+    until(lambda: (camera_of(visitor._client).center - behind.position).norm() < 1e-3)
+    until(lambda: visitor._photos._handles[1].visible)
+    page.settle()
+    inside = view.camera.center + 0.1 * view.camera.world_to_camera[2, :3]
+    page.click(tuple(inside.tolist()))
+    until(lambda: (camera_of(visitor._client).center - view.camera.center).norm() < 1e-3)
+    until(lambda: not visitor._photos._handles[1].visible)  # it would fill the page
+    assert len(visitor.look.pick) == 0
+
+
+def test_what_fails_becomes_a_notification_and_the_page_lives_on(page):
+    def fail():
+        raise InputError("The <b>feature</b> maps are not there; make them first.")
+
+    page.visitor._worker.post(fail)
+    page.tab.get_by_text("The <b>feature</b> maps are not there; make them first.").wait_for(timeout=10_000)
+    page.click(PLACES[0])
+    until(lambda: balls(page.visitor.look.pick) == {0})
+
+
+def test_an_empty_scene_is_a_page_with_words(chromium):
+    viewer = Viewer(Session(three_balls()[:0], title="new"), port=0)
+    viewer.start()
+    try:
+        context = chromium.new_context(viewport=SIZE)
+        tab = context.new_page()
+        tab.goto(viewer.server.url)
+        tab.get_by_text("This scene has no Gaussians yet").wait_for(timeout=20_000)
+        context.close()
+    finally:
+        viewer.stop()
+
+
+def test_a_page_comes_back_when_the_server_does(chromium):
+    viewer = Viewer(Session(three_balls()), port=0)
+    viewer.start()
+    page = Page(chromium, viewer)
+    port = viewer.server.viser.get_port()
+    viewer.stop()
+    again = Viewer(Session(three_balls(150), title="fitted again"), port=port)
+    again.start()
+    try:
+        assert again.server.viser.get_port() == port
+        until(lambda: again.visitors, 60)
+        page.viewer = again
+        page.settle()
+        page.tab.get_by_text("fitted again").wait_for(timeout=20_000)
+        assert max(page.color(PLACES[1])) < 0.9  # painted: not the white of the empty page
+        page.close()
+    finally:
+        again.stop()
+
+
+def test_a_page_with_more_gaussians_than_it_may_draw_says_so(chromium):
+    viewer = Viewer(Session(three_balls()), port=0, max_splats=100)
+    viewer.start()
+    try:
+        assert len(viewer.drawn) == 100
+        assert viewer.notes == ("The page draws the 100 most visible of 600; clicks see all.",)
+        page = Page(chromium, viewer)
+        assert "draws the 100 most visible of 600" in page.text()
+        page.close()
+    finally:
+        viewer.stop()
+
+
+def test_without_viser_s_private_parts_the_page_still_recolours(chromium, monkeypatch):
+    monkeypatch.setattr("semsplat.app.browser.VERSION", "0.0.0")
+    viewer = Viewer(Session(three_balls()), port=0)
+    viewer.start()
+    try:
+        assert "recolouring is slower" in viewer.notes[0]
+        context = chromium.new_context(viewport=SIZE)
+        page = context.new_page()
+        page.goto(viewer.server.url + "/?fixedDpr=0.5")
+        until(lambda: viewer.visitors)
+        until(lambda: page.evaluate(PAINTED, len(viewer.drawn)), 60)
+        assert page.evaluate("window.semsplat === undefined")
+        first = "() => { let word; window.__viserMutable.scene.traverse(o => { const t = o.material?.uniforms"
+        first += "?.textureBuffer?.value; if (t) word = t.image.data[7]; }); return word & 0xffffff; }"
+        before = page.evaluate(first)
+        page.locator('xpath=//label[normalize-space()="Show"]/ancestor::div[2]//input').first.click()
+        page.get_by_role("option", name="Depth").click()
+        until(lambda: page.evaluate(first) != before)
+        context.close()
+    finally:
+        viewer.stop()
