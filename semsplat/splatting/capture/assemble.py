@@ -13,6 +13,8 @@ from . import lens as lenses
 from . import pictures
 from .types import Capture, Lens, Photo
 
+_HUGE = 1e12  # no coordinate is beyond: float32 would not hold its square
+
 
 @dataclass(frozen=True)
 class View:
@@ -101,7 +103,7 @@ def rigid(pose: np.ndarray, where: str) -> tuple[np.ndarray, float]:
     Raises:
         InputError: not finite, singular, mirrored, or sheared by more than 1 %.
     """
-    if not np.isfinite(pose).all():
+    if not (np.abs(pose) < _HUGE).all():
         raise InputError(f"{where} has a pose with numbers that are not finite; remove the frame or mend it.")
     left, stretch, right = np.linalg.svd(pose[:3, :3])
     if stretch[2] < 1e-6 * max(stretch[0], 1e-12) or not np.allclose(pose[3], [0, 0, 0, 1], atol=1e-6):
@@ -185,7 +187,7 @@ def _fitted(lens: Lens, stored: list[tuple[int, int]]) -> Lens | None:
 
 def _finite(points: tuple[np.ndarray, np.ndarray], notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     xyz, rgb = (np.asarray(a, np.float32).reshape(-1, 3) for a in points)
-    good = np.isfinite(xyz).all(1) & np.isfinite(rgb).all(1)
+    good = (np.abs(xyz) < _HUGE).all(1) & np.isfinite(rgb).all(1)
     if not good.all():
         notes.append(f"{(~good).sum()} sparse points are not finite and were left out.")
     return np.ascontiguousarray(xyz[good]), np.ascontiguousarray(rgb[good].clip(0, 1))

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from .types import Lens
 
+_HUGE = 1e9  # no focal length, centre or coefficient is beyond
 _WIDEST = 2.0  # tangent of half the widest angle of view kept on each side (63 degrees)
 _LARGEST = 2.0  # the undistorted picture has at most this many times the pixels on a side, as in COLMAP
 
@@ -25,11 +26,12 @@ def check(lens: Lens, where: str) -> Lens:
     """
     if lens.width < 1 or lens.height < 1:
         raise InputError(f"{where} states a picture of {lens.width} x {lens.height} pixels; both must be positive.")
-    numbers = (lens.fx, lens.fy, lens.cx, lens.cy, *lens.distortion)
-    if not all(math.isfinite(n) for n in numbers) or lens.fx <= 0 or lens.fy <= 0:
+    if not 0 < min(lens.fx, lens.fy) <= max(lens.fx, lens.fy) < _HUGE:
         raise InputError(
             f"{where} states the focal lengths {lens.fx:g}, {lens.fy:g}; both must be positive and finite."
         )
+    if not all(abs(number) < _HUGE for number in (lens.cx, lens.cy, *lens.distortion)):
+        raise InputError(f"{where} states a centre or a distortion that is not finite; mend it.")
     return lens
 
 
@@ -78,6 +80,7 @@ def to_pixels(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.
 
 
 @lru_cache(maxsize=4096)
+@np.errstate(all="ignore")  # nonsense in a damaged file may overflow; what is not finite is refused below
 def pinhole_view(lens: Lens) -> Lens:
     """The undistorted view of a lens: the same focal lengths, cut so that every pixel was seen by the lens.
 
@@ -92,7 +95,10 @@ def pinhole_view(lens: Lens) -> Lens:
         return Lens(lens.width, lens.height, lens.fx, lens.fy, lens.cx, lens.cy)
     radii, bent = _radial_table(lens)
     left, top, right, bottom = _inner_rectangle(lens, radii, bent)
-    for _ in range(200):  # corners of odd lenses may still see beyond the picture: shrink by 1 % until none does
+    sane = all(map(math.isfinite, (left, top, right, bottom)))
+    for _ in range(
+        200 if sane else 0
+    ):  # corners of odd lenses may still see beyond the picture: shrink by 1 % until none does
         width = min(int(lens.fx * (right - left) + 1e-6), int(_LARGEST * lens.width))
         height = min(int(lens.fy * (bottom - top) + 1e-6), int(_LARGEST * lens.height))
         if width < 1 or height < 1:

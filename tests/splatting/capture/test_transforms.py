@@ -82,7 +82,7 @@ def test_resolution_scales_camera_and_picture(tmp_path, check_dots):
     for view in range(made.views):  # dots that survive a size four times smaller
         path = made.folder / made.name(view)
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(dots(made.pixels(view, brown), 640, 480, 6.0)).save(path)
+        Image.fromarray(dots(made.pixels(view, brown), 640, 480, 3.5)).save(path)
     made.write(made.lens() | BROWN)
     for resolution in (171, 333):
         frames = prepare(load(made.folder), tmp_path / "cache", resolution)
