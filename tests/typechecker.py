@@ -6,15 +6,17 @@ from typing import Any
 
 import beartype
 
+_checked = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))  # an int will do for a float
+
 
 def check(function: Callable) -> Callable:
     """``function`` with every annotation checked on every call, but for those that speak of Self."""
     if isinstance(function, type):
-        return beartype.beartype(function)
+        return _checked(function)
     hints = getattr(function, "__annotations__", {})
     for name in [name for name, hint in hints.items() if _speaks_of_self(hint)]:
         hints[name] = Any
-    return beartype.beartype(function)
+    return _checked(function)
 
 
 def _speaks_of_self(hint: Any) -> bool:
