@@ -23,6 +23,7 @@ from .layers import Layer, Rgb, Tint, depths
 from .scene import Scene, View
 
 EXPLAINED = 0.95  # of a pixel's coverage; what is behind that is not what one sees there
+LEVEL_PRIOR = 0.01  # how much the mean up of the cameras counts against their right edges, which vary by up to 1
 THUMBNAIL = 96  # pixels, longest side
 
 
@@ -189,10 +190,18 @@ class Session:
 
     @property
     def up(self) -> Float[Tensor, "3"]:
-        """The scene's up: mean up of the cameras; -y, as most 3DGS files have it, when there are none."""
-        ups = [-view.camera.world_to_camera[1, :3] for view in self.views]
-        mean = torch.stack(ups).mean(0) if ups else torch.tensor([0.0, -1.0, 0.0])
-        return torch.nn.functional.normalize(mean, dim=0) if mean.norm() > 0.1 else torch.tensor([0.0, -1.0, 0.0])
+        """The scene's up; -y, as most 3DGS files have it, when there are no photos.
+
+        Photographers look down but hold the picture level: up is square to the pictures' right edges (least squares),
+        and the mean up of the cameras decides as far as those leave it open, as when all look the same way.
+        """
+        if not self.views:
+            return torch.tensor([0.0, -1.0, 0.0])
+        poses = torch.stack([view.camera.world_to_camera.double().cpu() for view in self.views])
+        mean, right = -poses[:, 1, :3].mean(0), poses[:, 0, :3]
+        level = right.T @ right / len(right) + LEVEL_PRIOR * torch.eye(3, dtype=torch.float64)
+        up = torch.linalg.solve(level, mean)
+        return torch.nn.functional.normalize(up, dim=0).float()
 
     @property
     def opening(self) -> Pose:

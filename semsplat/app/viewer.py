@@ -230,6 +230,8 @@ def serve(
     viewer = Viewer(Session.of(Scene.open(scene_folder)), host, port)
     url = viewer.start()
     try:
+        if port and not url.endswith(f":{port}"):
+            say(f"Port {port} is in use; took the next free one.")
         for note in viewer.notes:
             say(note)
         say(f"{url}  (Ctrl-C ends)")

@@ -11,6 +11,7 @@ from small_scenes import front, pixel_of, three_balls, views
 from semsplat.app.layers import Depth, Rgb, Tint
 from semsplat.app.panels import described, status
 from semsplat.app.photos import frustum_size
+from semsplat.app.scene import View
 from semsplat.app.session import EXPLAINED, Look, Pick, Session, point_at
 from semsplat.app.worker import Worker
 from semsplat.splatting._dense import dense
@@ -142,6 +143,16 @@ def test_a_page_opens_at_the_first_photo_that_was_trained_on(tmp_path):
     torch.testing.assert_close(forward, camera.world_to_camera[2, :3], atol=1e-4, rtol=0)
     assert opening.target.norm() < 1.0  # on the green ball in the middle
     assert opening.up[2] > 0.95
+
+
+def test_up_is_level_though_all_photos_look_down(tmp_path):
+    z = torch.tensor([0.0, 0.0, 1.0])
+    places = [torch.tensor([a, -3.0 + abs(a), 4.0]) for a in (-2.0, -1.0, 0.0, 1.0, 2.0)]
+    cameras = [Camera.look_at(place, torch.tensor([0.3, 0.0, 0.5]), z, 0.8, 120, 80) for place in places]
+    session = Session(three_balls(5), [View("", camera, False, tmp_path) for camera in cameras])
+    assert session.up @ z > 0.999
+    same = Session(three_balls(5), [View("", cameras[2], False, tmp_path)] * 3)
+    torch.testing.assert_close(same.up, -cameras[2].world_to_camera[1, :3], atol=1e-5, rtol=0)
 
 
 def test_a_page_without_photos_opens_in_front_of_everything():

@@ -1,0 +1,93 @@
+"""The server behind the page, without a browser: where it listens, what it refuses, and that it stops."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from small_scenes import three_balls, views
+
+from semsplat.app import scene
+from semsplat.app.session import Session
+from semsplat.app.viewer import Viewer
+from semsplat.splatting.capture.types import Frame
+from semsplat.splatting.errors import InputError
+
+
+@pytest.fixture
+def viewer():
+    viewer = Viewer(Session(three_balls(5)), port=0)
+    yield viewer
+    viewer.stop()
+
+
+def test_it_listens_on_this_computer_only_and_says_nothing(viewer, capfd):
+    url = viewer.start()
+    assert url.startswith("http://127.0.0.1:")
+    assert viewer.server.viser.get_host() == "127.0.0.1"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert answer.status == 200
+    viewer.stop()
+    assert capfd.readouterr() == ("", "")
+    assert viewer.notes == ()
+
+
+def test_nobody_can_publish_the_page(viewer):
+    from viser import _messages
+
+    viewer.start()
+    handlers = viewer.server.viser._websock_server._incoming_handlers
+    assert _messages.ShareUrlRequest not in handlers
+    assert _messages.ShareUrlDisconnect not in handlers
+
+
+def test_a_host_that_is_not_ours_is_refused_at_once():
+    with pytest.raises(InputError, match=r"Cannot serve on '192\.0\.2\.1' .*use 127\.0\.0\.1"):
+        Viewer(Session(three_balls(5)), host="192.0.2.1").start()
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(InputError, match=f"{port} is no port"):
+        Viewer(Session(three_balls(5)), port=port).start()
+
+
+def test_a_port_in_use_gives_way_to_the_next(viewer):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        other = Viewer(Session(three_balls(5)), port=port)
+        assert other.start() != f"http://127.0.0.1:{port}"
+        other.stop()
+
+
+def test_stopping_twice_or_before_the_start_is_fine(viewer):
+    viewer.stop()
+    viewer.start()
+    viewer.stop()
+    viewer.stop()
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_ctrl_c(tmp_path):
+    folder = tmp_path / "room"
+    folder.mkdir()
+    frames = [Frame(view.name, view.camera, view.pixels) for view in views(tmp_path)]
+    scene.write_gaussians(folder, three_balls(10))
+    scene.write_cameras(folder, frames, [])
+    (folder / "config.json").write_text(json.dumps({"semsplat": "0.1.0"}))
+    script = "import sys; from semsplat.app.viewer import serve; serve(sys.argv[1], port=0)"
+    command = [sys.executable, "-u", "-c", script, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        with urllib.request.urlopen(line.split()[0], timeout=10) as answer:
+            assert answer.status == 200
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert (process.returncode, rest, errors) == (0, "", "")
