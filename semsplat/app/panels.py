@@ -131,7 +131,7 @@ def described(pick: Pick, hit: Hit | None, total: int) -> str:
         lines.append("There is nothing at that point.")
     elif hit:
         lines.append(
-            f"At that point: {len(hit.pick)} Gaussians, {hit.coverage:.0%} covered, {hit.depth:.3g} units away."
+            f"At that point: {len(hit.pick)} Gaussians, {hit.coverage:.0%} covered, {hit.depth:#.3g} units away."
         )
         strongest = hit.pick.weights.argsort(descending=True)[:LISTED]
         rows = [f"| {hit.pick.ids[i]} | {hit.pick.weights[i]:.1%} |" for i in strongest]
