@@ -1,0 +1,124 @@
+"""One page in a real browser, and what a visitor does with it."""
+
+import io
+import time
+
+import numpy as np
+import torch
+from PIL import Image
+from small_scenes import pixel_of
+
+from semsplat.app.browser import camera_of
+
+SIZE = {"width": 1000, "height": 560}
+PLACES = ((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))
+ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+# True once all splats are there, faded in, and two more frames were drawn (viser draws on demand).
+PAINTED = """async (count) => {
+  const page = window.__viserMutable, info = window.__viserTestpoints?.rendererInfo;
+  if (!page?.scene || !info) return false;
+  let drawn = 0, shown = 1;
+  page.scene.traverse((object) => {
+    const uniforms = object.material?.uniforms;
+    if (!uniforms?.transitionInState) return;
+    drawn += object.geometry.instanceCount;
+    shown = Math.min(shown, uniforms.transitionInState.value);
+  });
+  const frame = info.render.frame;
+  while (info.render.frame < frame + 2) {
+    page.requestRender();
+    await new Promise((done) => requestAnimationFrame(done));
+  }
+  return drawn === count && shown >= 1;
+}"""
+
+
+class Page:
+    """One open page, and what its visitor does."""
+
+    def __init__(self, chromium, viewer, **options):
+        self.viewer = viewer
+        self.errors = []
+        before = len(viewer.visitors)
+        self.context = chromium.new_context(viewport=SIZE, **options)
+        self.tab = self.context.new_page()
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.goto(viewer.server.url + "/?fixedDpr=0.5")
+        until(lambda: len(viewer.visitors) > before)
+        self.settle()
+
+    def settle(self):
+        """Until everything is painted and clicks are listened to."""
+        until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.drawn)), 60)
+        self.tab.wait_for_function("() => window.__viserPointer?.hasSceneClickFilter()")
+        notice = self.tab.locator(".mantine-Notification-closeButton")
+        if notice.count():  # "Software WebGL rendering detected" covers the scene
+            notice.first.click()
+
+    @property
+    def visitor(self):
+        return self.viewer.visitors[-1]
+
+    def where(self, place):
+        """Pixel of the page at which a point of the world is."""
+        camera = camera_of(self.visitor._client)
+        x, y = pixel_of(camera, place)
+        box = self.tab.locator("canvas[data-engine]").bounding_box()
+        return box["x"] + x / camera.width * box["width"], box["y"] + y / camera.height * box["height"]
+
+    def color(self, place):
+        """Mean colour, 0 to 1, of 5 x 5 pixels around a point of the world, once painted."""
+        self.tab.evaluate(PAINTED, len(self.viewer.drawn))
+        picture = np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"))
+        x, y = (round(v) for v in self.where(place))
+        return torch.tensor(picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3).mean(0) / 255.0).float()
+
+    def colors(self):
+        return [self.color(place) for place in PLACES]
+
+    def click(self, place, modifier=None):
+        if modifier:
+            self.tab.keyboard.down(modifier)
+        self.tab.mouse.click(*self.where(place))
+        if modifier:
+            self.tab.keyboard.up(modifier)
+
+    def show(self, layer):
+        painted = self.painted
+        self.field("Show").click()
+        self.tab.get_by_role("option", name=layer).click()
+        until(lambda: self.painted > painted)
+
+    @property
+    def painted(self):
+        return self.tab.evaluate("window.semsplat.painted")
+
+    def field(self, label):
+        return self.tab.locator(f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input').first
+
+    def text(self):
+        return self.tab.locator("body").inner_text()
+
+    def close(self):
+        self.context.close()
+        until(lambda: len(self.viewer.visitors) == 0)
+        assert not self.errors
+
+
+def until(true, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not (value := true()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return value
+
+
+def balls(pick):
+    """Which of the three balls a selection touches."""
+    return {int(i) // 200 for i in pick.ids}
+
+
+def lightness(color):
+    return (color @ color.new_tensor([0.2126, 0.7152, 0.0722])).item()
