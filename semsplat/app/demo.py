@@ -14,7 +14,7 @@ from .progress import counter, say
 from .scene import Scene
 
 TURNTABLE = "turntable.mp4"
-SECONDS, FPS, SIZE = 5.0, 20.0, 480
+SECONDS, FPS, SIZE = 4.0, 20.0, 400
 
 
 def bundled() -> Path:

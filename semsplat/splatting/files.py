@@ -1,7 +1,6 @@
 """Writing so that nothing that existed is lost: a temporary file beside the target, then a rename."""
 
 import errno
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise InputError(f"Cannot write {path}: {reason(error)}.") from error
     finally:
@@ -33,7 +32,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def reason(error: OSError) -> str:
     """What the operating system refused, in words with the remedy."""
-    if error.errno == errno.ENOSPC:
+    cut_short = error.errno is None and "requested and" in str(error)  # NumPy drops the number of a full disk
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or cut_short:
         return "no space is left on the disk; free some or choose another folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "the folder is read-only for this user; choose another with -o"

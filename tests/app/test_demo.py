@@ -21,7 +21,10 @@ def test_the_capture_comes_with_the_package() -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_in_six_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_in_six_seconds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "SECONDS", 0.5)
     folder = tmp_path / "demo-scene"
     for _ in range(2):  # the second time it is made anew
         with pytest.raises(SystemExit) as caught:
