@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from ..splatting.train_types import Progress
@@ -24,7 +24,7 @@ class Watch:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar: Bar | None = None
-        self._task = None
+        self._task = TaskID(0)
         self._last_line = 0.0
 
     def __enter__(self) -> Self:

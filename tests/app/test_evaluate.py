@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import blobs, ring  # of this folder
 from PIL import Image
 from rich.console import Console
+from small_capture import blobs, ring  # beside this file
 
 from semsplat.app import evaluate, scene
 from semsplat.app.layers import Rgb

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
+from small_capture import ring  # beside this file
 
 from semsplat.app import plan as plans
 from semsplat.app import scene, train
@@ -207,16 +208,10 @@ def test_the_source_may_say_what_is_held_out(photos: Path) -> None:
         type(photo)(photo.name, photo.path, photo.world_to_camera, photo.lens, held_out=i in (1, 2))
         for i, photo in enumerate(found.photos)
     ]
-    frames = [capture.Frame(photo.name, train_camera(), Path("x")) for photo in flagged]
+    frames = [capture.Frame(photo.name, ring(1)[0], Path("x")) for photo in flagged]
     found = capture.Capture(tuple(flagged), found.points, found.colors)
     assert [f.name for f in plans.divide(found, frames, None)[1]] == [flagged[1].name, flagged[2].name]
     assert [f.name for f in plans.divide(found, frames, 5)[1]] == [flagged[0].name, flagged[5].name]
-
-
-def train_camera():
-    from conftest import ring
-
-    return ring(1)[0]
 
 
 def test_options_reach_the_fit(photos: Path, tmp_path: Path) -> None:
