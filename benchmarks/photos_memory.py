@@ -53,11 +53,12 @@ def measure(folder: Path, resolution: int) -> dict[str, float]:
     from semsplat.splatting import capture
 
     imported = high_water()
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     frames = capture.prepare(capture.load(folder), folder / "cache", resolution)
     return {
         "photos": len(frames),
         "seconds": round(time.perf_counter() - start, 2),
+        "cpu_seconds": round(time.process_time() - busy, 2),
         "peak_mib": round(high_water() / 2**20),
         "imported_mib": round(imported / 2**20),
     }

@@ -105,6 +105,38 @@ def test_instant_ngp_angles(made, tmp_path, check_dots):
     assert check_dots(prepare(load(made.folder), tmp_path / "cache"), made.points) > 12
 
 
+@pytest.mark.parametrize("own", ["one length", "an angle"])
+def test_a_frame_that_states_one_focal_length_means_both(made, tmp_path, check_dots, own):
+    made.cx, made.cy, made.fy = made.width / 2, made.height / 2, made.fx
+    made.write_pictures()
+    angle = 2 * math.atan(0.5 * made.width / made.fx)
+    focal = {"fl_x": made.fx} if own == "one length" else {"camera_angle_x": angle}
+    shared = {"w": made.width, "h": made.height, "fl_x": 3.0, "fl_y": 4.0, "camera_angle_y": 0.1}
+    made.write(shared, frames=[frame | focal for frame in made.frames()])
+    assert check_dots(prepare(load(made.folder), tmp_path / "cache"), made.points) > 12
+
+
+def test_phone_pictures_that_exif_lays_on_their_side(made, tmp_path, check_dots):
+    """Stated upright, stored lying: turned. Stated as stored: not turned."""
+    made.write_pictures()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to look at it
+    for view in range(made.views):
+        path = made.folder / made.name(view)
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    made.write()
+    capture = load(made.folder)
+    assert capture.notes == ()
+    assert check_dots(prepare(capture, tmp_path / "cache"), made.points) > 12
+    made.write_pictures()
+    for view in range(made.views):
+        path = made.folder / made.name(view)
+        Image.open(path).save(path, exif=exif)
+    capture = load(made.folder)
+    assert capture.notes == ()
+    assert check_dots(prepare(capture, tmp_path / "cache"), made.points) > 12
+
+
 def test_blender(made, tmp_path, check_dots):
     """No size, no extension, alpha, and three files."""
     made.cx, made.cy, made.fy = made.width / 2, made.height / 2, made.fx
