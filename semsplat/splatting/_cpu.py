@@ -20,6 +20,7 @@ from ._kernels import project as project_kernels
 from ._kernels import raster as raster_kernels
 from ._kernels import sh as sh_kernels
 from ._kernels import weights as weight_kernels
+from ._kernels.bin import SLACK
 from .blend import Blend, Limits
 from .camera import Camera
 from .errors import DeviceError
@@ -49,12 +50,17 @@ class Bins:
         return np.arange(len(self.tile_starts) - 1)
 
 
+def reaches(footprints: Footprints, levels: np.ndarray) -> np.ndarray:
+    """(n,) half the height of each ellipse, pixels, a hair too large so that rounding never loses a row."""
+    return np.sqrt(np.maximum(levels, 0) * _array(footprints.covariances)[:, 2]) + levels.dtype.type(SLACK)
+
+
 def bin_tiles(footprints: Footprints, levels: np.ndarray, camera: Camera) -> Bins:
     """Exact ellipse-tile tests, then one counting sort in order of depth (ties by row)."""
     count, width, height = len(levels), camera.width, camera.height
-    centers, conics = _array(footprints.centers), _array(footprints.conics)
     starts = np.zeros(count + 1, np.int64)
-    arguments = (centers, conics, levels, width, height, starts)
+    ellipses = _array(footprints.centers), _array(footprints.covariances), levels, reaches(footprints, levels)
+    arguments = (*ellipses, width, height, starts)
     spread(bin_kernels.tiles_of, count, False, *arguments, np.zeros(0, np.int32))
     np.cumsum(starts, out=starts)
     pairs = int(starts[-1])
@@ -193,7 +199,7 @@ class CpuBlend(Blend):
     @cached_property
     def _geometry(self) -> tuple[np.ndarray, ...]:
         f = self.footprints
-        return _array(f.centers), _array(f.conics), _array(f.opacities), self.levels
+        return _array(f.centers), _array(f.conics), _array(f.opacities), reaches(f, self.levels)
 
     @cached_property
     def _cuts(self) -> np.ndarray:

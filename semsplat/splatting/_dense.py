@@ -1,4 +1,4 @@
-"""The definition: W as a full matrix, one row a pixel, one column a Gaussian. Slow and plain; the rest is held to it."""
+"""The definition: W as a full matrix, a row per pixel, a column per Gaussian. Slow and plain; the rest is held to it."""
 
 from typing import Self
 
@@ -26,7 +26,7 @@ class DenseBlend(Blend):
 
     def transposed_product(self, image: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         self._check_image(image)
-        return self.weights.T @ image.reshape(-1, image.shape[2])
+        return self.weights.T @ image.flatten(0, 1)
 
     def detach(self) -> Self:
         detached = object.__new__(type(self))

@@ -75,6 +75,9 @@ def evaluate(sh: Float[Tensor, "n k 3"], directions: Float[Tensor, "n 3"]) -> Fl
 
 
 def colors(means: Float[Tensor, "n 3"], sh: Float[Tensor, "n k 3"], eye: Float[Tensor, "3"]) -> Float[Tensor, "n 3"]:
-    """Colours of Gaussians seen from ``eye``: 0.5 + SH, cut off below 0 (Kerbl et al. 2023); the definition."""
-    directions = torch.nn.functional.normalize(means - eye, dim=-1)
-    return (evaluate(sh, directions) + 0.5).clamp_min(0.0)
+    """Colours of Gaussians seen from ``eye``: 0.5 + SH, cut off below 0 (Kerbl et al. 2023); the definition.
+
+    A colour that is not finite is black: it never spreads over a picture.
+    """
+    found = evaluate(sh, torch.nn.functional.normalize(means - eye, dim=-1)) + 0.5
+    return torch.where((found > 0) & found.isfinite(), found, 0.0)

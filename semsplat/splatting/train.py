@@ -149,7 +149,7 @@ def _compare(
 def target(
     frame: Frame, camera: Camera, device: torch.device
 ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 1"] | None]:
-    """The frame's pixels at the size of ``camera``, in [0, 1] by area, and their weights when it has a mask or alpha."""
+    """The frame's pixels at the size of ``camera`` in [0, 1], by area, and their weights if it has a mask or alpha."""
     pixels = frame.read().to(device).float() / 255.0
     if pixels.shape[:2] != (camera.height, camera.width):
         size = (camera.height, camera.width)

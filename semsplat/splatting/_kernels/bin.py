@@ -8,31 +8,34 @@ SLACK = 0.02  # pixels around each ellipse, so that rounding never loses a pixel
 
 
 @inline
-def rows_of(center_y, a, determinant, level, top, bottom):
-    """First and one past the last pixel row in [top, bottom) whose centres the ellipse reaches."""
-    half = np.sqrt(level * a / determinant) + SLACK
-    first = max(top, int(np.ceil(center_y - half - 0.5)))
-    last = min(bottom, int(np.floor(center_y + half - 0.5)) + 1)
-    return first, last
+def rows_of(center_y, reach, top, bottom):
+    """First and one past the last pixel row in [top, bottom) whose centres are within ``reach`` of the ellipse's."""
+    first = np.ceil(max(center_y - reach - 0.5, float(top)))
+    last = np.floor(min(center_y + reach - 0.5, bottom - 1.0)) + 1.0
+    return int(min(first, float(bottom))), int(max(last, float(top)))
 
 
 @inline
-def columns_of(center_x, center_y, a, b, c, determinant, level, first, last):
-    """First and last pixel column that the ellipse reaches in rows [first, last): its chord, widest in the band."""
+def columns_of(center_x, center_y, xx, xy, yy, level, first, last, width):
+    """First and last pixel column in [0, width) that the ellipse reaches in rows [first, last); its chord there."""
     low, high = first + 0.5 - center_y - SLACK, last - 0.5 - center_y + SLACK
-    tilt = b / c * np.sqrt(level * c / determinant)
-    at_left, at_right = min(max(tilt, low), high), min(max(-tilt, low), high)
-    left = (-b * at_left - np.sqrt(max(a * level - determinant * at_left * at_left, 0.0))) / a
-    right = (-b * at_right + np.sqrt(max(a * level - determinant * at_right * at_right, 0.0))) / a
-    return int(np.ceil(center_x + left - SLACK - 0.5)), int(np.floor(center_x + right + SLACK - 0.5))
+    widest = xy * np.sqrt(level / xx)  # dy of the rightmost point of the ellipse
+    at_left, at_right = min(max(-widest, low), high), min(max(widest, low), high)
+    thin = max(xx - xy * xy / yy, 0.0)
+    left = xy / yy * at_left - np.sqrt(thin * max(level - at_left * at_left / yy, 0.0))
+    right = xy / yy * at_right + np.sqrt(thin * max(level - at_right * at_right / yy, 0.0))
+    left = max(np.ceil(center_x + left - SLACK - 0.5), 0.0)
+    right = min(np.floor(center_x + right + SLACK - 0.5), width - 1.0)
+    return int(min(left, float(width))), int(max(right, -1.0))
 
 
 @jit
-def tiles_of(begin, end, fill, centers, conics, levels, width, height, starts, pair_tiles):
+def tiles_of(begin, end, fill, centers, covariances, levels, reaches, width, height, starts, pair_tiles):
     """Tiles of Gaussians [begin, end): their number into ``starts[i + 1]``, or, to ``fill``, the tiles themselves.
 
     Args:
         levels: (n,) squared Mahalanobis distance at which alpha falls below its limit; negative: not drawn.
+        reaches: (n,) half the height of that ellipse, pixels.
         starts: (n + 1,) int64; counts while counting, first pair of each Gaussian while filling.
     """
     across = (width + LANES - 1) // LANES
@@ -40,14 +43,12 @@ def tiles_of(begin, end, fill, centers, conics, levels, width, height, starts, p
         count = 0
         if levels[i] > 0.0:
             x, y, level = float(centers[i, 0]), float(centers[i, 1]), float(levels[i])
-            a, b, c = float(conics[i, 0]), float(conics[i, 1]), float(conics[i, 2])
-            determinant = max(a * c - b * b, 1e-30)
-            first, last = rows_of(y, a, determinant, level, 0, height)
+            xx, xy, yy = float(covariances[i, 0]), float(covariances[i, 1]), float(covariances[i, 2])
+            first, last = rows_of(y, float(reaches[i]), 0, height)
             row = first // LANES
             while row * LANES < last:
                 top, bottom = max(first, row * LANES), min(last, (row + 1) * LANES)
-                left, right = columns_of(x, y, a, b, c, determinant, level, top, bottom)
-                left, right = max(left, 0), min(right, width - 1)
+                left, right = columns_of(x, y, xx, xy, yy, level, top, bottom, width)
                 if left <= right:
                     for column in range(left // LANES, right // LANES + 1):
                         if fill:

@@ -5,6 +5,7 @@ import numpy as np
 from . import inline, jit
 
 OUTSIDE = -1.0  # level of a Gaussian that is not drawn
+HUGE = 1e30  # comparing with it is a test for finite numbers that no compiler optimises away
 
 
 @inline
@@ -62,7 +63,8 @@ def forward(
         opacity = 1.0 / (1.0 + np.exp(-float(logits[i])))
         x = view[0, 0] * m0 + view[0, 1] * m1 + view[0, 2] * m2 + view[0, 3]
         y = view[1, 0] * m0 + view[1, 1] * m1 + view[1, 2] * m2 + view[1, 3]
-        if not (z > limits[1] and opacity > limits[0] and np.isfinite(x + y + z)):
+        sizes = float(log_scales[i, 0]) + float(log_scales[i, 1]) + float(log_scales[i, 2])
+        if not (z > limits[1] and opacity > limits[0] and abs(x + y + z + sizes + float(logits[i])) < HUGE):
             continue
         rotation_of(quats, i, rotation)
         flatten(x, y, z, lens, view, rotation, log_scales, i, jacobian, half)
@@ -70,7 +72,7 @@ def forward(
         xy = half[0, 0] * half[1, 0] + half[0, 1] * half[1, 1] + half[0, 2] * half[1, 2]
         yy = half[1, 0] ** 2 + half[1, 1] ** 2 + half[1, 2] ** 2 + limits[2]
         determinant = xx * yy - xy * xy
-        if not (determinant > 0.0 and max(xx, yy) < limits[3] and np.isfinite(determinant)):
+        if not (determinant > 0.0 and max(xx, yy) < limits[3] and determinant < HUGE):
             continue
         centers[i, 0], centers[i, 1] = lens[0] * x / z + lens[2], lens[1] * y / z + lens[3]
         conics[i, 0], conics[i, 1], conics[i, 2] = yy / determinant, -xy / determinant, xx / determinant

@@ -58,7 +58,7 @@ def open_rows(scratch, first, last, least):
 
 
 @jit
-def forward(tiles, tile_starts, tile_rows, centers, conics, opacities, levels, values, limits, image):
+def forward(tiles, tile_starts, tile_rows, centers, conics, opacities, reaches, values, limits, image):
     """image = W @ values for the tiles named.
 
     Args:
@@ -80,7 +80,7 @@ def forward(tiles, tile_starts, tile_rows, centers, conics, opacities, levels, v
                     break
             i = tile_rows[k]
             a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
-            first, last = rows_of(centers[i, 1], a, a * c - b * b, levels[i], y0 + open_first, y0 + open_last)
+            first, last = rows_of(centers[i, 1], reaches[i], y0 + open_first, y0 + open_last)
             dx0 = scratch.dtype.type(x0 + 0.5) - centers[i, 0]
             for y in range(first, last):
                 r = (y - y0) & (LANES - 1)  # the compiler sees that it is not negative
@@ -166,7 +166,7 @@ def load_tile(scratch, x0, y0, gradient, image):
 
 @jit
 def backward(
-    tiles, tile_starts, tile_rows, tile_pairs, centers, conics, opacities, levels, values, limits, image, gradient,
+    tiles, tile_starts, tile_rows, tile_pairs, centers, conics, opacities, reaches, values, limits, image, gradient,
     geometry, pair_gradients,
 ):  # fmt: skip
     """Gradients of the pairs of the tiles named, from the gradient of the image.
@@ -190,7 +190,7 @@ def backward(
                 open_first, open_last = open_rows(scratch, open_first, open_last, least)
             i = tile_rows[k]
             a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
-            first, last = rows_of(centers[i, 1], a, a * c - b * b, levels[i], y0 + open_first, y0 + open_last)
+            first, last = rows_of(centers[i, 1], reaches[i], y0 + open_first, y0 + open_last)
             dx0 = scratch.dtype.type(x0 + 0.5) - centers[i, 0]
             for lane in range(5 * LANES):
                 scratch[S0 + lane] = 0.0
@@ -200,6 +200,8 @@ def backward(
                 r = (y - y0) & (LANES - 1)  # the compiler sees that it is not negative
                 dy = scratch.dtype.type(y + 0.5) - centers[i, 1]
                 weigh(scratch, r, dx0, dy, a, b, c, opacity, alpha_min, alpha_max, least)
+                if max_row(scratch, W) <= 0.0:
+                    continue
                 for channel in range(channels):
                     add_product_row(scratch, sums + channel * LANES, W, PLANES + channel * AREA + r * LANES)
                 if geometry:

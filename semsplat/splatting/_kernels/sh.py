@@ -58,7 +58,7 @@ def forward(begin, end, means, sh, count, eye, colors):
             total = 0.5
             for k in range(count):
                 total += y[k] * sh[i, k, channel]
-            colors[i, channel] = max(total, 0.0)
+            colors[i, channel] = total if 0.0 < total < np.inf else 0.0  # not a number: black
 
 
 @jit

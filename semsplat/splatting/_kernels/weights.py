@@ -9,7 +9,7 @@ from .raster import CHECK, PLANES, W, open_rows, start_tile, weigh
 
 @jit
 def collect(
-    tiles, tile_starts, tile_rows, centers, conics, opacities, levels, limits, width, height, fill, starts, columns, data
+    tiles, tile_starts, tile_rows, centers, conics, opacities, reaches, limits, width, height, fill, starts, columns, data
 ):  # fmt: skip
     """Weights of the pixels of the tiles named: their number into ``starts[p + 1]``, or, to ``fill``, themselves.
 
@@ -31,7 +31,7 @@ def collect(
                     break
             i = tile_rows[k]
             a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
-            first, last = rows_of(centers[i, 1], a, a * c - b * b, levels[i], y0 + open_first, y0 + open_last)
+            first, last = rows_of(centers[i, 1], reaches[i], y0 + open_first, y0 + open_last)
             dx0 = scratch.dtype.type(x0 + 0.5) - centers[i, 0]
             for y in range(first, last):
                 r = (y - y0) & (LANES - 1)
