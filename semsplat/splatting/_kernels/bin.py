@@ -46,7 +46,7 @@ def tiles_of(begin, end, fill, centers, covariances, levels, reaches, width, hei
             xx, xy, yy = float(covariances[i, 0]), float(covariances[i, 1]), float(covariances[i, 2])
             first, last = rows_of(y, float(reaches[i]), 0, height)
             row = first // LANES
-            while row * LANES < last:
+            while max(first, row * LANES) < last:
                 top, bottom = max(first, row * LANES), min(last, (row + 1) * LANES)
                 left, right = columns_of(x, y, xx, xy, yy, level, top, bottom, width)
                 if left <= right:
