@@ -1,4 +1,4 @@
-"""The definition: W as a full matrix, a row per pixel, a column per Gaussian. Slow and plain; the rest is held to it."""
+"""The definition: W as a full matrix, a row per pixel, a column per Gaussian. Slow and plain; others are held to it."""
 
 from typing import Self
 

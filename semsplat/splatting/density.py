@@ -42,7 +42,7 @@ def gather(state: TrainState, rows: Int64[Tensor, " m"], fresh: Int64[Tensor, " 
 
 
 def scene_extent(centers: Float[Tensor, "v 3"]) -> float:
-    """1.1 times the largest distance of a camera from their mean, world units (Kerbl et al. 2023, their scene radius)."""
+    """1.1 times the largest distance of a camera from their mean, world units (Kerbl et al. 2023)."""
     spread = (centers - centers.mean(0)).norm(dim=-1).max().item()
     return 1.1 * spread if spread > 0 else 1.0
 
@@ -53,7 +53,7 @@ def scene_extent(centers: Float[Tensor, "v 3"]) -> float:
 def relocated(
     opacities: Float[Tensor, " n"], log_scales: Float[Tensor, "n 3"], copies: Int64[Tensor, " n"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-    """Opacities and log scales that ``copies`` equal Gaussians need to look like one (Kheradmand et al. 2024, eq. 9)."""
+    """Opacities and log scales with which ``copies`` of a Gaussian look like one (Kheradmand et al. 2024, eq. 9)."""
     copies = copies.clamp(1, COPIES)
     new = 1.0 - (1.0 - opacities.double()).clamp_min(0) ** (1.0 / copies.double())
     most = int(copies.max()) if len(copies) else 1
@@ -137,7 +137,7 @@ def watch_classic(state: TrainState, blend: Blend) -> None:
 
 
 def refine_classic(state: TrainState, config: TrainConfig, extent: float, generator: torch.Generator) -> None:
-    """Clone small and split large Gaussians that are pulled at, prune faint and huge ones (Kerbl et al. 2023, sec. 5.2)."""
+    """Clone small and split large Gaussians that are pulled at; prune faint and huge ones (Kerbl 2023, sec. 5.2)."""
     tensors = state.tensors
     scales = tensors["log_scales"].exp().amax(-1)
     pull = tensors["density.pull"] / tensors["density.seen"].clamp_min(1)

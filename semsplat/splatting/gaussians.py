@@ -47,7 +47,7 @@ class Gaussians:
         opacity: float = 0.1,
         largest_scale: float | None = None,
     ) -> Self:
-        """Round Gaussians on coloured points, as wide as the mean distance to the three nearest neighbours (Kerbl 2023).
+        """Round Gaussians on coloured points, as wide as the distance to the three nearest neighbours (Kerbl 2023).
 
         Args:
             points: world units. colors: in [0, 1]. opacity: in (0, 1).

@@ -1,4 +1,4 @@
-"""EWA projection (Zwicker et al. 2001; Kerbl et al. 2023, eq. 5), the readable definition the fast kernels are held to."""
+"""EWA projection (Zwicker et al. 2001; Kerbl et al. 2023, eq. 5), the readable definition of the fast kernels."""
 
 from dataclasses import dataclass
 

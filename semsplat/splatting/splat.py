@@ -1,4 +1,4 @@
-"""From Gaussians and a camera to a :class:`Blend`: the device of the tensors picks the rasterizer, nothing else does."""
+"""From Gaussians and a camera to a :class:`Blend`: the device of the tensors picks the rasterizer."""
 
 from .blend import Blend, Limits
 from .camera import Camera

@@ -99,7 +99,7 @@ def _step(
     extent: float,
     feature_loss: FeatureLoss | None,
 ) -> tuple[float, float]:
-    """One view: draw, compare, go back, move the parameters, control the density. Returns (loss, mean squared error)."""
+    """One view: draw, compare, go back, move the parameters, control the density. Gives (loss, squared error)."""
     step = int(state.numbers["step"])
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     leaves = {name: state.tensors[name].requires_grad_() for name in ("means", *RATES)}

@@ -23,7 +23,7 @@ class TrainConfig:
 
 @dataclass
 class TrainState:
-    """All that the next step depends on: saved and loaded whole, a fit goes on bit for bit (CPU, same steps, threads)."""
+    """All that the next step depends on: saved and loaded whole, a fit goes on bit for bit on the CPU."""
 
     tensors: dict[str, Tensor]  # parameters, Adam moments, density statistics, random state; flat names
     numbers: dict[str, float] = field(default_factory=dict)  # step, seconds spent, ...

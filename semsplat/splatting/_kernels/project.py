@@ -22,7 +22,7 @@ def rotation_of(quats, i, rotation):
 
 @inline
 def flatten(x, y, z, lens, view, rotation, scales, i, jacobian, half):
-    """T = J V R S (2 x 3) of row i into ``half``, J V into ``jacobian``; returns x and y held at the frustum's margin."""
+    """T = J V R S (2 x 3) of row i into ``half``, J V into ``jacobian``; returns x/z and y/z held at the margin."""
     slope_x = min(max(x / z, lens[4]), lens[5])
     slope_y = min(max(y / z, lens[6]), lens[7])
     jx, jy = lens[0] / z, lens[1] / z

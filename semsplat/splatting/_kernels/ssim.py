@@ -69,7 +69,7 @@ def maps(begin, end, x, y, step, taps, derivatives, sums):
         x, y: (h, w * step) pictures, ``step`` channels interleaved. taps: (22,) the window twice.
         derivatives: (3, h + 10, padded(w * step)), written from row 5 on. sums: (h, 2), one row each, written.
     """
-    height, width = x.shape
+    width = x.shape[1]
     blurred = derivatives.shape[2]
     size = blurred + 2 * LANES * step
     ring = HEAD + 5 * size

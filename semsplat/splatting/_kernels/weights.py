@@ -9,7 +9,8 @@ from .raster import CHECK, PLANES, W, open_rows, start_tile, weigh
 
 @jit
 def collect(
-    tiles, tile_starts, tile_rows, centers, conics, opacities, reaches, limits, width, height, fill, starts, columns, data
+    tiles, tile_starts, tile_rows, centers, conics, opacities, reaches, limits, width, height, fill, starts, columns,
+    data,
 ):  # fmt: skip
     """Weights of the pixels of the tiles named: their number into ``starts[p + 1]``, or, to ``fill``, themselves.
 
