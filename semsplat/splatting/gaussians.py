@@ -132,7 +132,7 @@ class Gaussians:
         """
         used = min(self.sh.shape[1], spherical_harmonics.count(degree))
         if self.means.device.type == "cpu":
-            from ._cpu import colors
+            from ._cpu_project import colors
 
             return colors(self, camera, used)
         return spherical_harmonics.colors(self.means, self.sh[:, :used], camera.center.to(self.means))
