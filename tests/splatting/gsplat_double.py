@@ -4,8 +4,12 @@ As strict as the CUDA originals: the same shapes, types and numbers of channels,
 the absolute gradient of the centers is left on the very tensor that was given.
 """
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
+import gsplat
 import torch
 from gsplat.cuda import _torch_impl as theirs
 from torch import Tensor
@@ -15,6 +19,22 @@ from semsplat.splatting._gsplat import Operations
 CHANNELS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513)
 
 
+def called_like(original: Callable) -> Callable:
+    """Calls must fit the signature of gsplat's own function."""
+    signature = inspect.signature(original)
+
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def checked(*arguments: Any, **named: Any) -> Any:
+            signature.bind(*arguments, **named)
+            return function(*arguments, **named)
+
+        return checked
+
+    return decorate
+
+
+@called_like(gsplat.fully_fused_projection)
 def project(
     means, covars, quats, scales, viewmats, Ks, width, height, eps2d=0.3, near_plane=0.01, packed=False, opacities=None
 ):
@@ -37,6 +57,7 @@ def project(
     return radii * drawn[:, None], *found, None
 
 
+@called_like(gsplat.isect_tiles)
 def intersect(means2d, radii, depths, tile_size, tile_width, tile_height):
     """isect_tiles."""
     assert radii.dtype == torch.int32 and means2d.shape == (1, radii.shape[1], 2)
@@ -91,6 +112,7 @@ def _composite(centers, conics, colors, opacities, width, height, size, starts, 
     return image.float().reshape(*shape, -1), alpha.float().reshape(*shape, 1), spread
 
 
+@called_like(gsplat.rasterize_to_pixels)
 def rasterize(
     means2d,
     conics,
@@ -114,4 +136,4 @@ def rasterize(
     return _Rasterize.apply(means2d, conics, colors, opacities, *sizes, isect_offsets, flatten_ids, absgrad)
 
 
-DOUBLE = Operations(project, intersect, theirs._isect_offset_encode, rasterize)
+DOUBLE = Operations(project, intersect, called_like(gsplat.isect_offset_encode)(theirs._isect_offset_encode), rasterize)

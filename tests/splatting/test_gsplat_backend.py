@@ -4,6 +4,7 @@ import re
 import sys
 import types
 
+import gsplat
 import numpy as np
 import pytest
 import torch
@@ -245,6 +246,20 @@ def test_each_missing_tool_is_one_sentence(bare: types.SimpleNamespace, monkeypa
         _cuda_tools.check_tools()
 
 
+def test_gsplat_is_taken_as_it_comes(bare: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled already, compiled to nothing, and not to be compiled."""
+    name = "gsplat.cuda._backend"
+    monkeypatch.setitem(sys.modules, name, None)  # importing it fails
+    with pytest.raises(DeviceError, match=r"CUDA code could not be compiled or loaded: .*_backend"):
+        _gsplat.operations()
+    monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(_C=None))
+    with pytest.raises(DeviceError, match="finds no nvcc"):
+        _gsplat.operations()
+    monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(_C=object()))
+    assert _gsplat.operations().rasterize is gsplat.rasterize_to_pixels
+    _gsplat.operations.cache_clear()
+
+
 def test_whether_a_build_is_due(bare: types.SimpleNamespace) -> None:
     assert _cuda_tools.needs_build()
     built = bare.extensions / "gsplat_cuda" / "gsplat_cuda.so"
@@ -310,7 +325,7 @@ def test_cpu_projection_is_gsplats_within_its_tolerances() -> None:
     for mine in (True, False):
         gaussians, view = in_front(torch.float32, leaf=True)
         if mine:
-            f, _ = _cpu.footprints(gaussians, view, Limits())
+            f = _cpu.cpu_blend(gaussians, view, Limits()).footprints
             seen, radii = f.visible, f.radii().detach()
             found = f.centers, f.depths, f.conics
         else:
@@ -339,7 +354,7 @@ def test_spherical_harmonics_are_gsplats(degree: int) -> None:
     for evaluate in (
         lambda d, c: sh.evaluate(c[:, : sh.count(degree)], torch.nn.functional.normalize(d, dim=-1)),
         lambda d, c: theirs._spherical_harmonics(degree, d, c),
-        lambda d, c: _cpu.colors(gaussians.replace(means=view.center + d, sh=c), view, sh.count(degree)) - 0.5,
+        lambda d, c: gaussians.replace(means=view.center + d, sh=c).colors(view, degree) - 0.5,
     ):
         leaves = directions.clone().requires_grad_(), (gaussians.sh * 0.2).requires_grad_()
         colors = evaluate(*leaves)
