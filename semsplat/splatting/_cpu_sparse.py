@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from torch import Tensor
@@ -10,9 +10,6 @@ from torch import Tensor
 from ._cpu_project import array
 from ._kernels import spread, spread_tiles
 from ._kernels import weights as weight_kernels
-
-if TYPE_CHECKING:
-    from ._cpu import CpuBlend
 
 MOST = 2**27  # nonzeros of a stored W (1 GB twice); a larger picture is drawn in passes
 
@@ -25,12 +22,13 @@ class Sparse:
     count: int  # Gaussians
 
     @classmethod
-    def collect(cls, blend: "CpuBlend") -> Self | None:
-        height, width, count = blend.shape
+    def collect(
+        cls, lists: tuple[np.ndarray, ...], geometry: tuple[np.ndarray, ...], width: int, height: int, count: int
+    ) -> Self | None:
+        """W from the tiles' lists; None when it has more than MOST nonzeros."""
         starts = np.zeros(height * width + 1, np.int64)
-        dtype = blend.levels.dtype
-        lists = blend.bins.tiles, blend.bins.tile_starts, blend.bins.tile_rows
-        arguments = (*lists, *blend.geometry, blend.cuts, width, height)
+        dtype = geometry[0].dtype
+        arguments = (*lists, *geometry, width, height)
         spread_tiles(weight_kernels.collect, *arguments, False, starts, np.zeros(0, np.int32), np.zeros(0, dtype))
         np.cumsum(starts, out=starts)
         if starts[-1] > MOST:

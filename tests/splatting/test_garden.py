@@ -80,7 +80,7 @@ def test_tiles_are_within_gsplats_boxes(garden: tuple[Gaussians, Camera], blend:
     _, keys, rows = theirs._isect_tiles(seen[1], seen[0], seen[2], TILE, across, down)
     boxes = set(zip(rows.tolist(), (keys >> 32).tolist(), strict=True))
 
-    bins = _cpu.cpu_blend(few, camera, Limits()).bins
+    bins = _cpu.cpu_blend(few, camera, Limits()).raster.bins
     tiles = np.repeat(bins.tiles, np.diff(bins.tile_starts))
     mine = set(zip(bins.tile_rows.tolist(), tiles.tolist(), strict=True))
     assert len(mine) > 10_000 and mine <= boxes and len(mine) < 0.9 * len(boxes)
@@ -102,7 +102,7 @@ def test_tiles_miss_no_pixel(garden: tuple[Gaussians, Camera], blend: CpuBlend) 
         strongest = (f.opacities[near, None, None] * torch.exp(-power)).amax((1, 2))
         touching = set(near[f.visible[near] & (strongest >= 1 / 255)].tolist())
         tile = row * across + column
-        found = set(blend.bins.tile_rows[blend.bins.tile_starts[tile] : blend.bins.tile_starts[tile + 1]].tolist())
+        found = set(blend.raster.bins.tile_rows[blend.raster.bins.tile_starts[tile] : blend.raster.bins.tile_starts[tile + 1]].tolist())
         assert touching <= found
         listed, reached = listed + len(found), reached + len(touching)
     assert reached > 500 and listed < 1.25 * reached
@@ -123,7 +123,7 @@ def test_rasterize_to_pixels(garden: tuple[Gaussians, Camera], blend: CpuBlend, 
         given = Footprints(leaves[0], leaves[1], f.depths.to(dtype), leaves[2], f.visible, spread)
         levels = blend.levels.astype(leaves[0].detach().numpy().dtype)
         scene = gaussians.double() if dtype == torch.float64 else gaussians
-        image, alpha = CpuBlend(scene, camera, given, Limits(), levels, blend.bins).composite(leaves[3])
+        image, alpha = CpuBlend(scene, camera, given, Limits(), levels, blend.raster.bins).composite(leaves[3])
         (torch.cat([image, alpha], -1) * upstream.to(dtype)).sum().backward()
         results.append([image.detach(), alpha.detach(), *(leaf.grad for leaf in leaves)])
     tolerances = (1.3e-6, 1e-5), (1.3e-6, 1e-5), (5e-3, 5e-3), (1e-3, 1e-3), (8e-3, 6e-3), (1e-3, 1e-3)

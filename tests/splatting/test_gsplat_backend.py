@@ -374,7 +374,7 @@ def test_tiles_are_within_gsplats_boxes() -> None:
     radii, centers, depths, _ = by_gsplat(gaussians, view)
     _, keys, rows = theirs._isect_tiles(centers[None], radii[None], depths[None], 16, 10, 7)
     boxes = set(zip(rows.tolist(), (keys >> 32).tolist(), strict=True))
-    bins = _cpu.cpu_blend(gaussians, view, Limits()).bins
+    bins = _cpu.cpu_blend(gaussians, view, Limits()).raster.bins
     tiles = bins.tiles.repeat(np.diff(bins.tile_starts))
     mine = set(zip(bins.tile_rows.tolist(), tiles.tolist(), strict=True))
     assert mine <= boxes and 500 < len(mine) < 0.9 * len(boxes)

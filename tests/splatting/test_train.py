@@ -1,6 +1,8 @@
 """The training loop: it learns, keeps its promises about caps and budgets, and goes on where it was cut off."""
 
+import gc
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +225,19 @@ def test_adam_is_that_of_torch(rest: float | None) -> None:
         theirs.step()
         adam(ours, gradient, first, second, 0.02, step, rest)
     torch.testing.assert_close(ours, torch.cat([head, tail], dim=1).detach(), rtol=1e-5, atol=5e-6)
+
+
+def test_a_step_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Blends and their graphs go without the garbage collector, or memory would grow with every step."""
+    scene, view = drawn(), camera(dtype=torch.float32)
+    scene = scene.replace(means=scene.means.clone().requires_grad_())
+    blend = splat(scene, view)
+    image, alpha = blend.composite(scene.colors(view))
+    (image.sum() + alpha.sum()).backward()
+    left = weakref.ref(blend.raster)
+    gc.disable()
+    try:
+        del blend, image, alpha
+        assert left() is None
+    finally:
+        gc.enable()
