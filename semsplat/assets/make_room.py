@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from semsplat.assets.room_cameras import HEIGHT, WIDTH, views
-from semsplat.assets.room_parts import NAMES
-from semsplat.assets.room_render import render_labels, render_view
-from semsplat.assets.room_textures import noise
+from .room_cameras import HEIGHT, WIDTH, views
+from .room_parts import NAMES
+from .room_render import render_labels, render_view
+from .room_textures import noise
 
 WITHOUT_LABELS = (2, 11, 18, 27, 33, 44)
 """Training views that have no picture in labels_noisy, as when a segmenter finds nothing."""

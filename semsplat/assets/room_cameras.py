@@ -34,7 +34,7 @@ class View:
 
 @lru_cache(1)
 def views() -> list[View]:
-    """All views in the order of the pictures' names; held-out ones have exposure 1 and no noise."""
+    """All views in the order of the pictures; held-out ones, a little further in, have exposure 1 and no noise."""
     rng = np.random.default_rng(2024)
     focal = WIDTH / 2 / np.tan(np.radians(FIELD_OF_VIEW / 2))
     result = []
@@ -42,8 +42,8 @@ def views() -> list[View]:
         for azimuth in np.radians(np.linspace(begin, end, count)):
             out = len(result) in HELD_OUT
             shake = rng.normal(0, 1, 7) * (0.6 if out else 1.0)
-            reach = distance + 0.05 * shake[0]
-            eye = np.array([reach * np.cos(azimuth), reach * np.sin(azimuth), height + 0.03 * shake[1]])
+            reach, level = distance + 0.05 * shake[0] - 0.09 * out, height + 0.03 * shake[1] - 0.05 * out
+            eye = np.array([reach * np.cos(azimuth), reach * np.sin(azimuth), level])
             centre = np.array([0.04, 0.02, target]) + 0.035 * shake[2:5]
             pose = looking(eye, centre, roll=1.0 * shake[5])
             exposure = 1.0 if out else float(np.clip(1 + 0.015 * shake[6], 0.97, 1.03))

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from semsplat.assets.room_parts import TABLE_HEIGHT, Part
-from semsplat.assets.room_shapes import Sheet, box, curve, lathe, plane, rectangle, sheet, tube
-from semsplat.assets.room_textures import (
+from .room_parts import TABLE_HEIGHT, Part
+from .room_shapes import Sheet, box, curve, lathe, plane, rectangle, sheet, tube
+from .room_textures import (
     Material,
     carpet,
     clock_face,
@@ -18,7 +18,7 @@ from semsplat.assets.room_textures import (
     planks,
     wood,
 )
-from semsplat.assets.room_things import leaves
+from .room_things import leaves
 
 LEFT, BACK, RIGHT, FRONT, CEILING = -1.55, 1.45, 3.3, -3.3, 2.6
 WINDOW_Y, WINDOW_Z = (-0.98, 0.36), (0.86, 2.12)
@@ -161,7 +161,7 @@ def table() -> list[Part]:
             path = np.linspace((x * 0.585, y * 0.345, 0.0), (x * 0.54, y * 0.31, TABLE_HEIGHT - 0.03), 36)
             legs.append(tube(path, np.linspace(0.017, 0.031, 36), 16))
     return [
-        Part("table", Material(TABLE_TOP, 0.04, 0.16), top),
+        Part("table", Material(TABLE_TOP, 0.035, 0.17), top),
         Part("table", Material(OAK, 0.035, 0.25), rails + legs),
     ]
 
@@ -201,7 +201,7 @@ def painting() -> list[Part]:
         ((0.04, 0.04, height), (x + width / 2 + 0.015, z - height / 2)),
     ]:
         bars += [s.placed(at=(at[0], BACK - 0.02, at[1])) for s in box(size, 0.02)]
-    return [Part("painting", Material(landscape), [face]), Part("painting", Material(plain("5c3b22"), 0.04, 0.2), bars)]
+    return [Part("painting", Material(landscape), [face]), Part("painting", Material(plain("5c3b22"), 0.02, 0.3), bars)]
 
 
 def clock() -> list[Part]:

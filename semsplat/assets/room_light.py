@@ -10,10 +10,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from semsplat.assets.room_furniture import LAMP, LEFT, SHADE_RADIUS, SHADE_Z, WINDOW_Y, WINDOW_Z, furniture
-from semsplat.assets.room_parts import NAMES
-from semsplat.assets.room_textures import Material
-from semsplat.assets.room_things import small_things
+from .room_furniture import LAMP, LEFT, SHADE_RADIUS, SHADE_Z, WINDOW_Y, WINDOW_Z, furniture
+from .room_parts import NAMES
+from .room_textures import Material
+from .room_things import small_things
 
 Array = np.ndarray
 SUN_TRAVEL = np.array([1.0, -0.20, -0.56]) / np.linalg.norm([1.0, -0.20, -0.56])
@@ -23,6 +23,7 @@ FILL = 1.9 * np.array([1.0, 0.94, 0.86])
 FILL_WINDOW = ((0.2, -3.28, 0.7), (2.9, 0.0, 0.0), (0.0, 0.0, 1.8))
 SHADE = 2.6 * np.array([1.0, 0.62, 0.30])
 BULB = 95.0 * np.array([1.0, 0.62, 0.30])
+THICKEST = 0.0065  # metres: thicker than any sheet light shines through
 AMBIENT = 0.05 * np.array([1.0, 0.96, 0.9])
 
 
@@ -61,11 +62,11 @@ def room() -> Room:
             label.append(np.full(len(piece.faces), labels[part.thing]))
             start += len(piece.points)
             solid_faces += len(piece.faces) * part.solid
-    points, faces = np.concatenate(points), np.concatenate(faces)
+    points, faces = np.concatenate(points).astype(np.float32), np.concatenate(faces)
     return Room(
         points,
-        np.concatenate(normals),
-        np.concatenate(uv),
+        np.concatenate(normals).astype(np.float32),
+        np.concatenate(uv).astype(np.float32),
         faces,
         np.concatenate(material),
         np.concatenate(label),
@@ -93,7 +94,7 @@ def cast(caster, origins: Array, directions: Array) -> tuple[Array, Array]:
     face = hits["primitive_ids"].numpy().astype(np.int64)
     second, third = hits["primitive_uvs"].numpy().T
     face[face == 0xFFFFFFFF] = -1
-    return face, np.stack([1 - second - third, second, third], axis=1)
+    return face, np.stack([1 - second - third, second, third], axis=1).astype(np.float32)
 
 
 def visible(caster, origins: Array, targets: Array) -> Array:
@@ -112,8 +113,14 @@ def at_corners(values: Array, faces: Array, face: Array, weights: Array) -> Arra
 
 def spread(count: int, index: int, seed: int) -> Array:
     """The index-th pair in [0, 1) for each of `count` points: a low-discrepancy sequence, shifted for each point."""
-    shift = np.random.default_rng(seed).random((count, 2))
-    return np.mod(shift + (index + 1) * np.array([0.7548776662466927, 0.5698402909980532]), 1.0)
+    step = (index + 1) * np.array([0.7548776662466927, 0.5698402909980532])
+    return np.mod(_shifts(count, seed) + np.float32(np.mod(step, 1.0)), np.float32(1))
+
+
+@lru_cache(4)
+def _shifts(count: int, seed: int) -> Array:
+    """A random place in the unit square for each of `count` points."""
+    return np.random.default_rng(seed).random((count, 2), dtype=np.float32)
 
 
 @lru_cache(1)
@@ -122,19 +129,15 @@ def bake() -> tuple[Array, Array]:
     scene = room()
     albedo, glow, through = per_point()
     here = _nudged(scene)
-    bounce_light = direct = _direct(scene, here, scene.normals)
+    direct = _direct(scene, here, scene.normals) + _smooth(scene, _lamp(scene, here, scene.normals), 2)
     thin = np.flatnonzero(through > 0)
-    behind = _direct(scene, here[thin], -scene.normals[thin])
-    direct[thin] += through[thin, None] * behind
+    behind = here[thin] - np.float32(THICKEST) * scene.normals[thin]
+    direct[thin] += through[thin, None] * _direct(scene, behind, -scene.normals[thin])
     indirect = np.zeros_like(direct)
-    for number, rays in enumerate((48, 128)):
-        indirect = _gather(
-            scene, here, scene.normals, albedo * (direct + bounce_light * (number > 0)), rays, 100 + number
-        )
-        if number == 0:
-            bounce_light = _smooth(scene, indirect, 4)
-    light = direct + _smooth(scene, indirect, 6) + AMBIENT
-    return light, albedo * light + glow
+    for number, rays in enumerate((40, 112)):
+        indirect = _smooth(scene, _gather(scene, here, albedo * (direct + indirect), rays, 100 + number), 6)
+    light = direct + indirect + np.float32(AMBIENT)
+    return light.astype(np.float32), (albedo * light + glow).astype(np.float32)
 
 
 def per_point() -> tuple[Array, Array, Array]:
@@ -142,7 +145,7 @@ def per_point() -> tuple[Array, Array, Array]:
     scene = room()
     owner = np.zeros(len(scene.points), dtype=np.int64)
     owner[scene.faces] = scene.face_material[:, None]
-    albedo, glow, through = np.zeros((len(owner), 3)), np.zeros((len(owner), 3)), np.zeros(len(owner))
+    albedo, glow, through = *np.zeros((2, len(owner), 3), np.float32), np.zeros(len(owner), np.float32)
     for number, material in enumerate(scene.materials):
         mine = np.flatnonzero(owner == number)
         colour = material.pattern(scene.uv[mine], scene.points[mine])
@@ -154,7 +157,7 @@ def per_point() -> tuple[Array, Array, Array]:
 
 def _nudged(scene: Room) -> Array:
     """Where to measure: a little inside each surface's edge."""
-    return scene.points + 0.2 * (_averaged(scene, scene.points) - scene.points)
+    return scene.points + np.float32(0.2) * (_averaged(scene, scene.points) - scene.points)
 
 
 def _averaged(scene: Room, values: Array) -> Array:
@@ -165,7 +168,7 @@ def _averaged(scene: Room, values: Array) -> Array:
     for channel in range(values.shape[1]):
         total[:, channel] = np.bincount(flat, np.repeat(sums[:, channel], 3), len(values))
     count = np.bincount(flat, minlength=len(values)) * 3.0
-    return total / count[:, None]
+    return total / count[:, None].astype(np.float32)
 
 
 def _smooth(scene: Room, values: Array, times: int) -> Array:
@@ -178,7 +181,7 @@ def _smooth(scene: Room, values: Array, times: int) -> Array:
 def _direct(scene: Room, points: Array, normals: Array) -> Array:
     """Light straight from the lights, / pi, at points (n, 3) with normals (n, 3)."""
     start = points + 0.0015 * normals
-    light = np.zeros((len(points), 3))
+    light = np.zeros((len(points), 3), np.float32)
     size = np.array([0, WINDOW_Y[1] - WINDOW_Y[0], WINDOW_Z[1] - WINDOW_Z[0]])
     corner = np.array([LEFT - 0.17, WINDOW_Y[0], WINDOW_Z[0]])
     fill_corner, fill_along, fill_up = (np.array(v) for v in FILL_WINDOW)
@@ -193,7 +196,6 @@ def _direct(scene: Room, points: Array, normals: Array) -> Array:
     fill_area = np.linalg.norm(fill_along) * np.linalg.norm(fill_up)
     light += _area(scene, start, normals, window, lambda p: np.array([1.0, 0, 0]), 96, 1) * SKY * area
     light += _area(scene, start, normals, fill, lambda p: np.array([0, 1.0, 0]), 48, 2) * FILL * fill_area
-    light += _lamp(scene, start, normals)
     return light + _sun(scene, start, normals)
 
 
@@ -211,8 +213,9 @@ def _area(scene: Room, start: Array, normals: Array, place: Callable, facing: Ca
     return total[:, None] / (np.pi * count)
 
 
-def _lamp(scene: Room, start: Array, normals: Array) -> Array:
+def _lamp(scene: Room, points: Array, normals: Array) -> Array:
     """The lamp: its glowing shade, and the bulb inside, seen through the shade's openings."""
+    start = points + 0.0015 * normals
     centre, middle = np.array([*LAMP, 0.0]), np.array([*LAMP, 1.47])
     (low, high), (wide, narrow) = SHADE_Z, SHADE_RADIUS
 
@@ -257,14 +260,15 @@ def _sun(scene: Room, start: Array, normals: Array) -> Array:
     return (total / 40 * np.maximum(normals @ -SUN_TRAVEL, 0))[:, None] * SUN
 
 
-def _gather(scene: Room, points: Array, normals: Array, leaving: Array, count: int, seed: int) -> Array:
+def _gather(scene: Room, points: Array, leaving: Array, count: int, seed: int) -> Array:
     """Light from all around, / pi: the mean of `leaving` (n, 3) over cosine-weighted directions."""
+    normals = scene.normals
     start = points + 0.0015 * normals
-    helper = np.where(np.abs(normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
+    helper = np.where(np.abs(normals[:, 2:]) < 0.9, np.float32([[0, 0, 1]]), np.float32([[1, 0, 0]]))
     along = np.cross(normals, helper)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     across = np.cross(normals, along)
-    total = np.zeros((len(points), 3))
+    total = np.zeros((len(points), 3), np.float32)
     for index in range(count):
         pair = spread(len(points), index, seed)
         angle, radius = pair[:, :1] * 2 * np.pi, np.sqrt(pair[:, 1:])

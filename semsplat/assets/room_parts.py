@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from semsplat.assets.room_shapes import Sheet
-from semsplat.assets.room_textures import Material
+from .room_shapes import Sheet
+from .room_textures import Material
 
 TABLE_HEIGHT = 0.74
 

@@ -18,7 +18,7 @@ OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 def triangulate(capture: Path) -> np.ndarray:
-    """Points (POINT records) seen by at least three training pictures of a capture with a reprojection error < 1.5."""
+    """Points (POINT records) seen by at least three training pictures of a capture with a reprojection error < 1.2."""
     import pycolmap
 
     pycolmap.logging.minloglevel = pycolmap.logging.WARNING.value
@@ -37,7 +37,7 @@ def triangulate(capture: Path) -> np.ndarray:
         _match(pycolmap, folder, intrinsics)
         model = _posed(pycolmap, folder, pose_of)
         model = pycolmap.triangulate_points(model, folder / "features.db", folder / "images", folder)
-        kept = [p for p in model.points3D.values() if p.track.length() >= 3 and p.error < 1.5]
+        kept = [p for p in model.points3D.values() if p.track.length() >= 3 and p.error < 1.2]
     kept.sort(key=lambda point: tuple(point.xyz))
     result = np.zeros(len(kept), dtype=POINT)
     for number, point in enumerate(kept):
@@ -52,9 +52,10 @@ def _match(pycolmap, folder: Path, intrinsics: list[float]) -> None:
     reader.camera_params = ",".join(map(str, intrinsics))
     extraction = pycolmap.FeatureExtractionOptions()
     extraction.use_gpu, extraction.num_threads = False, 1
-    extraction.sift.peak_threshold = 0.0015
+    extraction.sift.peak_threshold, extraction.sift.edge_threshold = 0.0008, 20.0
     matching = pycolmap.FeatureMatchingOptions()
     matching.use_gpu, matching.num_threads = False, 1
+    matching.sift.max_ratio = 0.85
     database = folder / "features.db"
     pycolmap.extract_features(
         database,

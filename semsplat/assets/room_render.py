@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from semsplat.assets.room_cameras import HEIGHT, WIDTH, View, views
-from semsplat.assets.room_light import SUN, Room, at_corners, bake, cast, room, spread, sun_share
+from .room_cameras import HEIGHT, WIDTH, View, views
+from .room_light import SUN, Room, at_corners, bake, cast, room, spread, sun_share
 
 Array = np.ndarray
-GRID = 4
+GRID, LOBES = 4, 3
 EXPOSURE = 1.3
 
 
@@ -19,8 +19,9 @@ def render_view(index: int) -> Array:
         for column in range(GRID):
             inside = (np.array([column, row]) + rng.random((HEIGHT * WIDTH, 2))) / GRID
             origins, directions = rays(view, inside)
-            lobe = spread(HEIGHT * WIDTH, row * GRID + column, 2000 + index)
-            total += developed(radiance(origins, directions, lobe) * EXPOSURE * view.exposure)
+            first = LOBES * (row * GRID + column)
+            lobes = np.stack([spread(HEIGHT * WIDTH, first + k, 2000 + index) for k in range(LOBES)])
+            total += developed(radiance(origins, directions, lobes) * EXPOSURE * view.exposure)
     return sensor(encoded(total / GRID**2).reshape(HEIGHT, WIDTH, 3), view.noise, rng)
 
 
@@ -40,8 +41,8 @@ def rays(view: View, inside: Array) -> tuple[Array, Array]:
     return np.broadcast_to(view.camera_to_world[:3, 3], directions.shape), directions
 
 
-def radiance(origins: Array, directions: Array, lobe: Array) -> Array:
-    """Light (n, 3) that comes along rays; `lobe` (n, 2; 0 to 1) picks a place in each reflection's lobe."""
+def radiance(origins: Array, directions: Array, lobes: Array) -> Array:
+    """Light (n, 3) that comes along rays; `lobes` (k, n, 2; 0 to 1) picks k places in each reflection's lobe."""
     scene = room()
     light, _ = bake()
     face, weights = cast(scene.seen, origins, directions)
@@ -59,34 +60,36 @@ def radiance(origins: Array, directions: Array, lobe: Array) -> Array:
         result[mine] = colour * (material.glow if material.glow else falling[mine])
         if material.gloss:
             tint = colour / colour.max(1, keepdims=True) if material.gloss > 0.1 else 1.0
-            shine, share = _reflection(scene, points[mine], normals[mine], directions[mine], material, lobe[mine])
+            shine, share = _reflection(scene, points[mine], normals[mine], directions[mine], material, lobes[:, mine])
             result[mine] = result[mine] * (1 - share) + shine * tint
     return result
 
 
-def _reflection(scene: Room, points, normals, directions, material, lobe) -> tuple[Array, Array]:
-    """Reflected light (n, 3) with Schlick's Fresnel term, and that term (n, 1); one random ray of the lobe each."""
-    _, leaving = bake()
-    facing = np.maximum(-np.einsum("nk,nk->n", directions, normals), 0.0)
-    radius = material.roughness * 0.6 * np.sqrt(-2 * np.log(1 - 0.999 * lobe[:, :1]))
-    helper = np.cross(normals, [0.31, 0.87, 0.37])
-    angle = 2 * np.pi * lobe[:, 1:]
-    bent = normals + radius * (np.cos(angle) * helper + np.sin(angle) * np.cross(normals, helper))
-    bent /= np.linalg.norm(bent, axis=1, keepdims=True)
-    way = directions - 2 * np.einsum("nk,nk->n", directions, bent)[:, None] * bent
-    above = np.einsum("nk,nk->n", way, normals)
-    way -= np.minimum(above, 0)[:, None] * 2 * normals
+def _reflection(scene: Room, points, normals, directions, material, lobes) -> tuple[Array, Array]:
+    """Reflected light (n, 3) with Schlick's Fresnel term, and that term (n, 1); the sun by Blinn and Phong's."""
     start = points + 0.002 * normals
-    face, weights = cast(scene.seen, start, way)
-    shine = at_corners(leaving, scene.faces, np.maximum(face, 0), weights) * (face >= 0)[:, None]
-    to_sun, lit = sun_share(start, lobe[:, ::-1])
+    shine = sum(_mirrored(scene, start, normals, directions, material.roughness, lobe) for lobe in lobes) / len(lobes)
+    to_sun, lit = sun_share(start, lobes[0])
     half = to_sun - directions
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     power = 2 / max(material.roughness, 0.08) ** 2
     peak = np.maximum(np.einsum("nk,nk->n", half, normals), 0) ** power * (power + 8) / 48
     shine = np.minimum(shine + SUN * (peak * lit * (normals @ to_sun[0] > 0))[:, None], 8.0)
+    facing = np.maximum(-np.einsum("nk,nk->n", directions, normals), 0.0)
     share = material.gloss + (1 - material.gloss) * (1 - facing) ** 5 * (1 - material.roughness) ** 3
     return shine * share[:, None], share[:, None]
+
+
+def _mirrored(scene: Room, start, normals, directions, roughness: float, lobe: Array) -> Array:
+    """Light (n, 3) from one direction of each reflection's lobe, the one that `lobe` (n, 2) picks."""
+    radius = roughness * 0.6 * np.sqrt(-2 * np.log(1 - 0.999 * lobe[:, :1]))
+    angle, helper = 2 * np.pi * lobe[:, 1:], np.cross(normals, [0.31, 0.87, 0.37])
+    bent = normals + radius * (np.cos(angle) * helper + np.sin(angle) * np.cross(normals, helper))
+    bent /= np.linalg.norm(bent, axis=1, keepdims=True)
+    way = directions - 2 * np.einsum("nk,nk->n", directions, bent)[:, None] * bent
+    way -= np.minimum(np.einsum("nk,nk->n", way, normals), 0)[:, None] * 2 * normals
+    face, weights = cast(scene.seen, start, way)
+    return at_corners(bake()[1], scene.faces, np.maximum(face, 0), weights) * (face >= 0)[:, None]
 
 
 def developed(light: Array) -> Array:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from semsplat.assets.room_parts import TABLE_HEIGHT, Part
-from semsplat.assets.room_shapes import Sheet, box, curve, ellipsoid, lathe, resampled, rotate, sheet, tube, two_sided
-from semsplat.assets.room_textures import Material, bands, gingham, mix, noise, paint, plain, ramp
+from .room_parts import TABLE_HEIGHT, Part
+from .room_shapes import Sheet, box, curve, ellipsoid, lathe, resampled, rotate, sheet, tube, two_sided
+from .room_textures import Material, bands, gingham, mix, noise, paint, plain, ramp
 
 Array = np.ndarray
 
@@ -112,7 +112,7 @@ def vase_with_twigs() -> list[Part]:
                 ellipsoid((size, size, size * 0.75), 12).placed(at=path[k] + away, tilt=rng.uniform(-50, 50))
             )
     bark = Material(plain("5b4331"))
-    petal = Material(plain("f8ccd0", 0.08, 0.012), through=0.5)
+    petal = Material(plain("f8ccd0", 0.08, 0.012))
     return [Part("vase", clay, [lathe(curve(outline, 44))]), Part("twigs", bark, twigs), Part("twigs", petal, blossoms)]
 
 

@@ -38,8 +38,9 @@ class Bins:
 
 
 def reaches(footprints: Footprints, levels: np.ndarray) -> np.ndarray:
-    """(n,) half the height of each ellipse, pixels, a hair too large so that rounding never loses a row."""
-    return np.sqrt(np.maximum(levels, 0) * array(footprints.covariances)[:, 2]) + levels.dtype.type(SLACK)
+    """(n, 2) half the width and height of each ellipse, pixels, a hair too large so that rounding loses no pixel."""
+    variances = array(footprints.covariances)[:, 0::2]
+    return np.sqrt(np.maximum(levels, 0)[:, None] * variances) + levels.dtype.type(SLACK)
 
 
 def bin_tiles(footprints: Footprints, levels: np.ndarray, camera: Camera) -> Bins:

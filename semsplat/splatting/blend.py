@@ -4,7 +4,6 @@
 of these two products. Linear before the blend, everything else after; there is no constant term (no background here).
 """
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,8 +102,3 @@ class Transposed:
 
     def __matmul__(self, image: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         return self.blend.transposed_product(image)
-
-
-def power_limit(opacities: Tensor, limits: Limits) -> Tensor:
-    """Largest squared Mahalanobis distance at which alpha still reaches ``alpha_min``: 2 ln(opacity / alpha_min)."""
-    return 2.0 * (opacities.log() - math.log(limits.alpha_min))

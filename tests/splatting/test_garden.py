@@ -15,6 +15,7 @@ from torch import Tensor
 
 from semsplat.splatting import _cpu
 from semsplat.splatting._cpu import CpuBlend
+from semsplat.splatting._cpu_raster import Raster
 from semsplat.splatting.blend import Limits
 from semsplat.splatting.camera import Camera
 from semsplat.splatting.gaussians import Gaussians
@@ -102,7 +103,11 @@ def test_tiles_miss_no_pixel(garden: tuple[Gaussians, Camera], blend: CpuBlend) 
         strongest = (f.opacities[near, None, None] * torch.exp(-power)).amax((1, 2))
         touching = set(near[f.visible[near] & (strongest >= 1 / 255)].tolist())
         tile = row * across + column
-        found = set(blend.raster.bins.tile_rows[blend.raster.bins.tile_starts[tile] : blend.raster.bins.tile_starts[tile + 1]].tolist())
+        found = set(
+            blend.raster.bins.tile_rows[
+                blend.raster.bins.tile_starts[tile] : blend.raster.bins.tile_starts[tile + 1]
+            ].tolist()
+        )
         assert touching <= found
         listed, reached = listed + len(found), reached + len(touching)
     assert reached > 500 and listed < 1.25 * reached
@@ -121,9 +126,11 @@ def test_rasterize_to_pixels(garden: tuple[Gaussians, Camera], blend: CpuBlend, 
         leaves = [t.detach().to(dtype).requires_grad_() for t in (f.centers, f.conics, f.opacities, values)]
         spread = f.covariances.to(dtype)
         given = Footprints(leaves[0], leaves[1], f.depths.to(dtype), leaves[2], f.visible, spread)
-        levels = blend.levels.astype(leaves[0].detach().numpy().dtype)
+        levels = torch.where(f.visible, 2 * (f.opacities * 255).log(), -1.0).to(dtype).detach().numpy()
         scene = gaussians.double() if dtype == torch.float64 else gaussians
-        image, alpha = CpuBlend(scene, camera, given, Limits(), levels, blend.raster.bins).composite(leaves[3])
+        image, alpha = CpuBlend(scene, camera, given, Limits(), Raster(given, levels, camera, Limits())).composite(
+            leaves[3]
+        )
         (torch.cat([image, alpha], -1) * upstream.to(dtype)).sum().backward()
         results.append([image.detach(), alpha.detach(), *(leaf.grad for leaf in leaves)])
     tolerances = (1.3e-6, 1e-5), (1.3e-6, 1e-5), (5e-3, 5e-3), (1e-3, 1e-3), (8e-3, 6e-3), (1e-3, 1e-3)

@@ -3,6 +3,7 @@
 import re
 import sys
 import types
+import weakref
 
 import gsplat
 import numpy as np
@@ -378,3 +379,17 @@ def test_tiles_are_within_gsplats_boxes() -> None:
     tiles = bins.tiles.repeat(np.diff(bins.tile_starts))
     mine = set(zip(bins.tile_rows.tolist(), tiles.tolist(), strict=True))
     assert mine <= boxes and 500 < len(mine) < 0.9 * len(boxes)
+
+
+@pytest.mark.parametrize("backward", [True, False])
+def test_a_blend_leaves_nothing_behind(backward: bool) -> None:
+    """No cycle through the graph, which no collector would see: a step's memory is free when the step is over."""
+    gaussians = scene(leaf=True)
+    blend = ours(gaussians)
+    image, alpha = blend.composite(normal(len(gaussians), 38))
+    gathered = blend.T @ image.detach().requires_grad_()
+    if backward:
+        (image.sum() + alpha.sum()).backward()
+    remains = [weakref.ref(t) for t in (blend, image, alpha, blend.footprints.centers, blend._passes[0])]
+    del blend, image, alpha, gathered
+    assert [r() for r in remains] == [None] * 5

@@ -1,15 +1,16 @@
 """Compiled CPU kernels. The only file that imports numba.
 
-Kernels release the interpreter lock and are split over threads by :func:`spread`, not by numba: any number of threads
+Kernels release the interpreter lock and are split over threads by :mod:`.split`, not by numba: any number of threads
 may call them at once (training while pages render), there is no threading layer to crash and nothing that a forked
 child could inherit broken. Compiled code is cached on disk.
+
+Besides numbers and arrays, kernels know one more type, :class:`Vector`: LANES numbers that live in a register. It is
+written here in the compiler's own terms, because loops over LANES array elements do not become vector instructions by
+themselves: the compiler cannot know that arrays do not overlap.
 """
 
-import itertools
-import os
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -17,11 +18,15 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from .split import spread as spread
+from .split import spread_tiles as spread_tiles
 
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}  # not nnan and ninf: kernels test for both
-LANES = 16  # pixels of a tile's row, one AVX-512 register of float32; tiles are LANES x LANES
-TAPS = 11  # of the window of SSIM
+FLAGS = ("contract",)  # of vectors: multiply and add may become one
+LANES = 16  # numbers of a vector, one AVX-512 register of float32; tiles are LANES x LANES pixels
 
 
 def jit(function: Callable) -> Any:
@@ -34,191 +39,206 @@ def inline(function: Callable) -> Any:
     return numba.njit(nogil=True, fastmath=FAST, error_model="numpy", inline="always")(function)
 
 
-def exp_negative(power):
-    """exp(-power) for power in [0, 80]: exact in float64, relative error below 2e-7 in float32, without a branch."""
-    raise NotImplementedError("Only called from compiled kernels.")
+class Vector(types.Type):
+    """LANES numbers in one register (or in a few, where registers are smaller)."""
+
+    def __init__(self, dtype):
+        super().__init__(f"Vector({dtype})")
+        self.dtype = dtype
 
 
-@intrinsic
-def _float_from_bits(typing_context, bits):
-    """Read the bits of an int32 as a float32."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], context.get_value_type(types.float32))
-
-    return types.float32(types.int32), generate
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector):
+        element = ir.IntType(1) if vector.dtype == types.boolean else manager.lookup(vector.dtype).get_value_type()
+        super().__init__(manager, vector, ir.VectorType(element, LANES))
 
 
-_LOG2E, _HALF = np.float32(1.4426950408889634), np.float32(0.5)
-_E1, _E2, _E3 = np.float32(0.6931471805599453), np.float32(0.2402265069591007), np.float32(0.05550410866482158)
-_E4, _E5, _E6 = np.float32(0.009618129107628477), np.float32(0.0013333558146428443), np.float32(0.00015403530393381608)
-_ONE, _BIAS, _MANTISSA = np.float32(1.0), np.int32(127), np.int32(23)
+def _broadcast(context, builder, given, given_type, vector):
+    """A number as a vector of LANES times the same; a vector as it is."""
+    if isinstance(given_type, Vector):
+        return given
+    number = context.cast(builder, given, given_type, vector.dtype)
+    nothing = ir.Constant(context.get_value_type(vector), ir.Undefined)
+    one = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
 
 
-@overload(exp_negative, inline="always", jit_options={"fastmath": FAST, "error_model": "numpy", "nogil": True})
-def _exp_negative(power):
-    if power == types.float32:
+def _operator(symbol: Callable, write: Callable, compares: bool = False) -> None:
+    """Teach kernels an operator between two vectors, or a vector and a number: ``write(builder, x, y)``."""
 
-        def single(power):
-            t = -power * _LOG2E
-            whole = np.int32(t - _HALF)  # towards zero, and t is not positive: the nearest integer
-            f = t - np.float32(whole)
-            series = _ONE + f * (_E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * (_E5 + f * _E6)))))
-            return series * _float_from_bits((whole + _BIAS) << _MANTISSA)
+    class Template(AbstractTemplate):
+        key = symbol
 
-        return single
-    return lambda power: np.exp(-power)
+        def generic(self, arguments, keywords):
+            vectors = {t for t in arguments if isinstance(t, Vector)}
+            known = all(isinstance(t, (Vector, types.Number)) for t in arguments)
+            if len(vectors) != 1 or not known:
+                return None
+            return signature(Vector(types.boolean) if compares else vectors.pop(), *arguments)
+
+    infer_global(symbol)(Template)
+
+    def lower(context, builder, typed, arguments):
+        vector = next(t for t in typed.args if isinstance(t, Vector))
+        given = zip(arguments, typed.args, strict=True)
+        return write(builder, *(_broadcast(context, builder, x, kind, vector) for x, kind in given))
+
+    for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(symbol, *kinds)(lower)
 
 
-def _row(context, builder, array_type, array, offset):
-    """Pointer to LANES numbers of a one-dimensional array, as a vector."""
+_operator(operator.add, lambda builder, x, y: builder.fadd(x, y, flags=FLAGS))
+_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y, flags=FLAGS))
+_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y, flags=FLAGS))
+_operator(operator.truediv, lambda builder, x, y: builder.fdiv(x, y))
+_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), compares=True)
+_operator(operator.ge, lambda builder, x, y: builder.fcmp_ordered(">=", x, y), compares=True)
+_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), compares=True)
+_operator(operator.and_, lambda builder, x, y: builder.and_(x, y))
+
+
+def _pointer(context, builder, array_type, array, offset):
+    """Address of LANES numbers of a one-dimensional array, and its alignment in bytes."""
     data = context.make_array(array_type)(context, builder, array).data
-    pointer = builder.gep(data, [offset])
-    vector = ir.VectorType(context.get_value_type(array_type.dtype), LANES)
-    return builder.bitcast(pointer, vector.as_pointer()), vector, array_type.dtype.bitwidth // 8
+    vector = context.get_value_type(Vector(array_type.dtype))
+    return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer()), array_type.dtype.bitwidth // 8
 
 
-def _broadcast(builder, vector, number):
-    """A vector of LANES times the same number."""
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), lanes)
-
-
-@intrinsic
-def add_row(typing_context, array, target, source, factor):
-    """``array[target : target + LANES] += array[source : source + LANES] * factor``, one vector operation."""
-
-    def generate(context, builder, signature, arguments):
-        array_type = signature.args[0]
-        to, vector, align = _row(context, builder, array_type, arguments[0], arguments[1])
-        source, _, _ = _row(context, builder, array_type, arguments[0], arguments[2])
-        factors = _broadcast(builder, vector, arguments[3])
-        product = builder.fmul(builder.load(source, align=align), factors, flags=("contract",))
-        builder.store(builder.fadd(builder.load(to, align=align), product, flags=("contract",)), to, align=align)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, array.dtype), generate
+def _call(builder, name, *arguments, flags=()):
+    """One of the compiler's own vector functions; gives what its first argument is."""
+    suffix = {"float": "f32", "double": "f64"}[str(arguments[-1].type.element)]
+    function = ir.FunctionType(arguments[0].type, [a.type for a in arguments])
+    function = cgutils.get_or_insert_function(builder.module, function, f"llvm.{name}.v{LANES}{suffix}")
+    return builder.call(function, arguments, fastmath=flags)
 
 
 @intrinsic
-def add_product_row(typing_context, array, target, first, second):
-    """``array[target : target + LANES] += array[first : ...] * array[second : ...]``, one vector operation."""
+def load(typing_context, array, offset):
+    """``array[offset : offset + LANES]`` of a one-dimensional array."""
 
-    def generate(context, builder, signature, arguments):
-        rows = [_row(context, builder, signature.args[0], arguments[0], offset) for offset in arguments[1:]]
-        to, x, y = (builder.load(pointer, align=align) for pointer, _, align in rows)
-        product = builder.fmul(x, y, flags=("contract",))
-        builder.store(builder.fadd(to, product, flags=("contract",)), rows[0][0], align=rows[0][2])
-        return context.get_dummy_value()
+    def generate(context, builder, typed, arguments):
+        pointer, align = _pointer(context, builder, typed.args[0], *arguments)
+        return builder.load(pointer, align=align)
 
-    return types.void(array, types.intp, types.intp, types.intp), generate
+    return Vector(array.dtype)(array, types.intp), generate
 
 
 @intrinsic
-def multiply_row(typing_context, array, target, first, second):
-    """``array[target : target + LANES] = array[first : ...] * array[second : ...]``."""
+def store(typing_context, array, offset, vector):
+    """``array[offset : offset + LANES] = vector``."""
 
-    def generate(context, builder, signature, arguments):
-        rows = [_row(context, builder, signature.args[0], arguments[0], offset) for offset in arguments[1:]]
-        x, y = (builder.load(pointer, align=align) for pointer, _, align in rows[1:])
-        builder.store(builder.fmul(x, y), rows[0][0], align=rows[0][2])
+    def generate(context, builder, typed, arguments):
+        pointer, align = _pointer(context, builder, typed.args[0], *arguments[:2])
+        builder.store(arguments[2], pointer, align=align)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp, types.intp), generate
+    return types.void(array, types.intp, vector), generate
 
 
 @intrinsic
-def correlate_row(typing_context, array, target, source_array, source, step, taps, first):
-    """``array[target : target + LANES] = sum_k source_array[source + k step : ...] * taps[first + k]``, k < TAPS."""
+def fill(typing_context, number):
+    """LANES times the same number."""
 
-    def generate(context, builder, signature, arguments):
-        types_of, total = signature.args, None
-        for k in range(TAPS):
-            offset = builder.add(arguments[3], builder.mul(arguments[4], ir.Constant(arguments[4].type, k)))
-            pointer, vector, align = _row(context, builder, types_of[2], arguments[2], offset)
-            tap = context.make_array(types_of[5])(context, builder, arguments[5]).data
-            tap = builder.load(builder.gep(tap, [builder.add(arguments[6], ir.Constant(arguments[6].type, k))]))
-            product = builder.fmul(builder.load(pointer, align=align), _broadcast(builder, vector, tap))
-            total = product if total is None else builder.fadd(total, product, flags=("contract",))
-        to, _, align = _row(context, builder, types_of[0], arguments[0], arguments[1])
-        builder.store(total, to, align=align)
-        return context.get_dummy_value()
+    def generate(context, builder, typed, arguments):
+        return _broadcast(context, builder, arguments[0], number, typed.return_type)
 
-    integer = types.intp
-    return types.void(array, integer, source_array, integer, integer, taps, integer), generate
+    return Vector(number)(number), generate
 
 
-def _reduction(name: str, flags: tuple[str, ...], start: float | None):
-    """An intrinsic that reduces a row to one number with an LLVM vector reduction."""
+@intrinsic
+def where(typing_context, mask, vector, other):
+    """The vector where the mask is set, elsewhere ``other``, a vector or a number."""
 
-    @intrinsic
-    def reduce(typing_context, array, offset):
-        def generate(context, builder, signature, arguments):
-            pointer, vector, align = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-            element = vector.element
-            given = [element, vector] if start is not None else [vector]
-            suffix = {"float": "f32", "double": "f64"}[str(element)]
-            function = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(element, given), f"llvm.vector.reduce.{name}.v{LANES}{suffix}"
-            )
-            values = [builder.load(pointer, align=align)]
-            if start is not None:
-                values.insert(0, ir.Constant(element, start))
-            return builder.call(function, values, fastmath=flags)
+    def generate(context, builder, typed, arguments):
+        return builder.select(*arguments[:2], _broadcast(context, builder, arguments[2], other, vector))
 
-        return array.dtype(array, types.intp), generate
-
-    return reduce
+    return vector(mask, vector, other), generate
 
 
-sum_row = _reduction("fadd", ("reassoc", "nsz"), 0.0)  # sum of LANES numbers beginning at an offset
-max_row = _reduction("fmax", ("nnan", "nsz"), None)  # largest of LANES numbers beginning at an offset
+@intrinsic
+def at_most(typing_context, vector, limit):
+    """The vector, cut off at a number; the number where the vector is not a number."""
+
+    def generate(context, builder, typed, arguments):
+        limits = _broadcast(context, builder, arguments[1], limit, vector)
+        return builder.select(builder.fcmp_ordered("<", arguments[0], limits), arguments[0], limits)
+
+    return vector(vector, limit), generate
 
 
-def threads() -> int:
-    """How many threads kernels use: $SEMSPLAT_THREADS, else the cores this process may run on."""
-    wanted = os.environ.get("SEMSPLAT_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@intrinsic
+def magnitude(typing_context, vector):
+    """Absolute values."""
+
+    def generate(context, builder, typed, arguments):
+        return _call(builder, "fabs", arguments[0])
+
+    return vector(vector), generate
 
 
-_lock = threading.Lock()
-_pools: dict[int, ThreadPoolExecutor] = {}
-os.register_at_fork(after_in_child=_pools.clear)  # a child has none of its parent's threads
+@intrinsic
+def total(typing_context, vector):
+    """Sum of the lanes."""
+
+    def generate(context, builder, typed, arguments):
+        nothing = ir.Constant(arguments[0].type.element, 0.0)
+        return _call(builder, "vector.reduce.fadd", nothing, arguments[0], flags=("reassoc", "nsz"))
+
+    return vector.dtype(vector), generate
 
 
-def _pool(workers: int) -> ThreadPoolExecutor:
-    with _lock:
-        if workers not in _pools:
-            _pools[workers] = ThreadPoolExecutor(workers, thread_name_prefix="semsplat-kernel")
-        return _pools[workers]
+@intrinsic
+def any_lane(typing_context, mask):
+    """Whether the mask is set anywhere."""
+
+    def generate(context, builder, typed, arguments):
+        bits = builder.bitcast(arguments[0], ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    return types.boolean(mask), generate
 
 
-def run(work: Callable[..., Any], parts: Sequence[tuple]) -> None:
-    """``work(*part)`` for all parts, on all threads; whoever is free takes the next part."""
-    helpers = min(threads(), len(parts)) - 1
-    counter = itertools.count()
+@intrinsic
+def lowest_bit(typing_context, bits):
+    """Place of the lowest bit that is set in a number that is not zero."""
 
-    def drain() -> None:
-        while (k := next(counter)) < len(parts):
-            work(*parts[k])
+    def generate(context, builder, typed, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
-    futures = [_pool(helpers).submit(drain) for _ in range(helpers)] if helpers > 0 else []
-    drain()
-    for future in futures:
-        future.result()
+    return bits(bits), generate
 
 
-def spread(kernel: Callable[..., Any], count: int, *arguments: Any, least: int = 1024) -> None:
-    """``kernel(begin, end, *arguments)`` over the range [0, count) on all threads, at least ``least`` to a part."""
-    parts = max(1, min(2 * threads(), count // least))
-    edges = [count * k // parts for k in range(parts + 1)]
-    run(lambda begin, end: kernel(begin, end, *arguments), list(itertools.pairwise(edges)))
+_POWERS_OF_TWO = (  # 2^f = sum of f^k c_k for |f| <= 1/2
+    1.0,
+    0.6931471805599453,
+    0.2402265069591007,
+    0.05550410866482158,
+    0.009618129107628477,
+    0.0013333558146428443,
+    0.00015403530393381608,
+)
 
 
-def spread_tiles(kernel: Callable[..., Any], tiles: np.ndarray, *arguments: Any) -> None:
-    """``kernel(tiles[...], *arguments)`` with the tiles dealt out in small parts, as lists differ much in length."""
-    parts = np.array_split(tiles, max(1, min(8 * threads(), len(tiles) // 4)))
-    run(lambda part: kernel(part, *arguments), [(part,) for part in parts])
+@intrinsic
+def exp_negative(typing_context, powers):
+    """exp(-power) for powers in [0, 80]: exact in float64, relative error below 2e-7 in float32, without a branch."""
+
+    def generate(context, builder, typed, arguments):
+        vector, whole_vector = arguments[0].type, ir.VectorType(ir.IntType(32), LANES)
+        if powers.dtype == types.float64:
+            return _call(builder, "exp", builder.fneg(arguments[0]))
+
+        def number(value):
+            return ir.Constant(vector, [float(np.float32(value))] * LANES)
+
+        t = builder.fmul(arguments[0], number(-1.4426950408889634))
+        whole = builder.fptosi(builder.fsub(t, number(0.5)), whole_vector)  # towards zero, t <= 0: the nearest integer
+        f, series = builder.fsub(t, builder.sitofp(whole, vector)), number(_POWERS_OF_TWO[-1])
+        for coefficient in _POWERS_OF_TWO[-2::-1]:
+            series = builder.fadd(builder.fmul(series, f, flags=FLAGS), number(coefficient), flags=FLAGS)
+        bias, mantissa = (ir.Constant(whole_vector, [n] * LANES) for n in (127, 23))
+        scale = builder.bitcast(builder.shl(builder.add(whole, bias), mantissa), vector)
+        return builder.fmul(series, scale)
+
+    return powers(powers), generate

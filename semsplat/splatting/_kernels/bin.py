@@ -35,7 +35,7 @@ def tiles_of(begin, end, fill, centers, covariances, levels, reaches, width, hei
 
     Args:
         levels: (n,) squared Mahalanobis distance at which alpha falls below its limit; negative: not drawn.
-        reaches: (n,) half the height of that ellipse, pixels.
+        reaches: (n, 2) half the width and height of that ellipse, pixels.
         starts: (n + 1,) int64; counts while counting, first pair of each Gaussian while filling.
     """
     across = (width + LANES - 1) // LANES
@@ -44,7 +44,7 @@ def tiles_of(begin, end, fill, centers, covariances, levels, reaches, width, hei
         if levels[i] > 0.0:
             x, y, level = float(centers[i, 0]), float(centers[i, 1]), float(levels[i])
             xx, xy, yy = float(covariances[i, 0]), float(covariances[i, 1]), float(covariances[i, 2])
-            first, last = rows_of(y, float(reaches[i]), 0, height)
+            first, last = rows_of(y, float(reaches[i, 1]), 0, height)
             row = first // LANES
             while max(first, row * LANES) < last:
                 top, bottom = max(first, row * LANES), min(last, (row + 1) * LANES)

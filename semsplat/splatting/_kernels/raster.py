@@ -1,60 +1,94 @@
 """Front-to-back compositing of tiles, forward and backward, for any number of channels (Kerbl et al. 2023, eq. 3).
 
-A tile's row of LANES pixels is worked on at once in straight code without branches, which the compiler turns into one
-vector instruction per operation. All scratch lies in one array at fixed distances, so that it can.
+A tile is LANES blocks of BLOCK x BLOCK pixels, and a block is one vector: Gaussians touch fewer blocks than rows of
+LANES pixels, for they are round rather than long. What a tile needs lies in one array, plane after plane.
 """
 
 import numpy as np
 
-from . import LANES, add_product_row, add_row, exp_negative, inline, jit, max_row, sum_row
-from .bin import rows_of
+from . import (
+    LANES,
+    any_lane,
+    at_most,
+    exp_negative,
+    fill,
+    inline,
+    jit,
+    load,
+    lowest_bit,
+    magnitude,
+    store,
+    total,
+    where,
+)  # fmt: skip
 
-AREA = LANES * LANES
-W, A, DOT, S0, S1, S2, AX, AY = (k * LANES for k in range(8))  # one row each
-T = 8 * LANES  # transmittance of the tile
-REST = T + AREA  # what is still to come behind, times the gradient (backward)
-PLANES = REST + AREA  # then channel planes of the tile
+BLOCK = 4  # pixels; BLOCK * BLOCK = LANES
+AREA = LANES * LANES  # numbers in a plane, block by block
+X, Y = 0, AREA  # pixel centres, from the tile's corner
+T = 2 * AREA  # transmittance
+REST = 3 * AREA  # what is still to come behind, times the gradient (backward)
+PLANES = 4 * AREA  # then one plane for each channel
 GEOMETRY = 8  # gradients of a pair before those of its values: x y, a b c, opacity, |x| |y|
 POWER_MAX = 40.0
-CHECK = 8  # Gaussians between two looks at whether a tile's rows are finished
+CHECK = 8  # Gaussians between two looks at which blocks are finished
 
 
 @inline
-def weigh(scratch, r, dx0, dy, a, b, c, opacity, alpha_min, alpha_max, least):
-    """Alphas and weights of one row into A and W; moves the transmittance on."""
-    zero, one, half = scratch.dtype.type(0.0), scratch.dtype.type(1.0), scratch.dtype.type(0.5)
-    farthest = scratch.dtype.type(POWER_MAX)
-    for lane in range(LANES):
-        dx = dx0 + scratch.dtype.type(lane)
-        power = half * (a * dx * dx + c * dy * dy) + b * dx * dy
-        alpha = min(alpha_max, opacity * exp_negative(max(zero, min(power, farthest))))
-        alpha = alpha if (alpha >= alpha_min) & (power >= zero) else zero
-        before = scratch[T + r * LANES + lane]
-        behind = before * (one - alpha)
-        scratch[T + r * LANES + lane] = behind
-        scratch[A + lane] = alpha
-        scratch[W + lane] = before * alpha if behind > least else zero
+def place(x, y):
+    """Where pixel (x, y) of a tile is in its planes."""
+    return ((y & 12) | (x >> 2)) * LANES + ((y & 3) * BLOCK | (x & 3))
 
 
 @inline
-def start_tile(scratch, x0, y0, width, height, last_plane):
-    """Transmittance 1 inside the picture and 0 outside; empty channel planes."""
-    for r in range(LANES):
-        for lane in range(LANES):
-            inside = (x0 + lane < width) & (y0 + r < height)
-            scratch[T + r * LANES + lane] = 1.0 if inside else 0.0
-    for k in range(PLANES, PLANES + last_plane * AREA):
-        scratch[k] = 0.0
+def start_tile(planes, x0, y0, width, height, channels):
+    """Transmittance 1 inside the picture and 0 outside; empty planes for the channels."""
+    for y in range(LANES):
+        for x in range(LANES):
+            k = place(x, y)
+            planes[X + k], planes[Y + k] = x + 0.5, y + 0.5
+            planes[T + k] = 1.0 if (x0 + x < width) & (y0 + y < height) else 0.0
+    for k in range(PLANES, PLANES + channels * AREA):
+        planes[k] = 0.0
 
 
 @inline
-def open_rows(scratch, first, last, least):
-    """Rows [first, last) of a tile without the finished ones at either end."""
-    while first < last and max_row(scratch, T + first * LANES) <= least:
-        first += 1
-    while first < last and max_row(scratch, T + (last - 1) * LANES) <= least:
-        last -= 1
-    return first, last
+def open_blocks(planes, least):
+    """One bit for each block in which a pixel is not finished."""
+    bits = 0
+    for block in range(LANES):
+        bits |= int(any_lane(load(planes, T + block * LANES) > least)) << block
+    return bits
+
+
+@inline
+def touched_blocks(x, y, reach_x, reach_y):
+    """One bit for each block of a tile that a box reaches; its centre counts from the tile's corner, in pixels."""
+    last = LANES - 1.0
+    left, right = np.ceil(max(x - reach_x - 0.5, 0.0)), np.floor(min(x + reach_x - 0.5, last))
+    top, bottom = np.ceil(max(y - reach_y - 0.5, 0.0)), np.floor(min(y + reach_y - 0.5, last))
+    if not (left <= right and top <= bottom):
+        return 0
+    columns = (2 << (int(right) >> 2)) - (1 << (int(left) >> 2))
+    rows = (1 << ((int(bottom) & 12) + BLOCK)) - (1 << (int(top) & 12))
+    return (columns * 0x1111) & rows
+
+
+@inline
+def alphas_of(dx, dy, a, b, c, opacity, alpha_min, alpha_max):
+    """Alphas of a block, (dx, dy) away from the centre of a Gaussian."""
+    power = (0.5 * a * dx + b * dy) * dx + 0.5 * c * dy * dy
+    alpha = at_most(opacity * exp_negative(at_most(power, POWER_MAX)), alpha_max)
+    return where((alpha >= alpha_min) & (power >= 0.0), alpha, 0.0)
+
+
+@inline
+def pass_through(planes, block, alpha, least):
+    """Weights of a Gaussian in a block where it has these alphas; moves the transmittance on."""
+    before = load(planes, T + block * LANES)
+    own = before * alpha
+    behind = before - own
+    store(planes, T + block * LANES, behind)
+    return where(behind > least, own, 0.0)
 
 
 @jit
@@ -62,106 +96,65 @@ def forward(tiles, tile_starts, tile_rows, centers, conics, opacities, reaches, 
     """image = W @ values for the tiles named.
 
     Args:
-        tiles: (k,) tiles to draw. values: (n, c). limits: (3,) alpha_min, alpha_max, transmittance_min.
-        image: (h, w, c), written.
+        tiles: (k,) tiles to draw. reaches: (n, 2) half the width and height of each ellipse, pixels. values: (n, c).
+        limits: (3,) alpha_min, alpha_max, transmittance_min. image: (h, w, c), written.
     """
     height, width, channels = image.shape
     across = (width + LANES - 1) // LANES
     alpha_min, alpha_max, least = limits[0], limits[1], limits[2]
-    scratch = np.zeros(PLANES + max(channels, 1) * AREA, centers.dtype)
+    planes = np.zeros(PLANES + channels * AREA, centers.dtype)
     for tile in tiles:
         x0, y0 = (tile % across) * LANES, (tile // across) * LANES
-        start_tile(scratch, x0, y0, width, height, channels)
-        open_first, open_last = 0, min(LANES, height - y0)
+        start_tile(planes, x0, y0, width, height, channels)
+        unfinished = open_blocks(planes, least)
         for k in range(tile_starts[tile], tile_starts[tile + 1]):
             if (k - tile_starts[tile]) % CHECK == CHECK - 1:
-                open_first, open_last = open_rows(scratch, open_first, open_last, least)
-                if open_first == open_last:
+                unfinished = open_blocks(planes, least)
+                if unfinished == 0:
                     break
             i = tile_rows[k]
             a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
-            first, last = rows_of(centers[i, 1], reaches[i], y0 + open_first, y0 + open_last)
-            dx0 = scratch.dtype.type(x0 + 0.5) - centers[i, 0]
-            for y in range(first, last):
-                r = (y - y0) & (LANES - 1)  # the compiler sees that it is not negative
-                weigh(
-                    scratch,
-                    r,
-                    dx0,
-                    scratch.dtype.type(y + 0.5) - centers[i, 1],
-                    a,
-                    b,
-                    c,
-                    opacity,
-                    alpha_min,
-                    alpha_max,
-                    least,
-                )
+            x, y = centers[i, 0] - planes.dtype.type(x0), centers[i, 1] - planes.dtype.type(y0)
+            blocks = touched_blocks(x, y, reaches[i, 0], reaches[i, 1]) & unfinished
+            while blocks != 0:
+                block = lowest_bit(blocks)
+                blocks &= blocks - 1
+                dx, dy = load(planes, X + block * LANES) - x, load(planes, Y + block * LANES) - y
+                weight = pass_through(planes, block, alphas_of(dx, dy, a, b, c, opacity, alpha_min, alpha_max), least)
                 for channel in range(channels):
-                    add_row(scratch, PLANES + channel * AREA + r * LANES, W, values[i, channel])
-        for r in range(min(LANES, height - y0)):
-            for lane in range(min(LANES, width - x0)):
+                    at = PLANES + channel * AREA + block * LANES
+                    store(planes, at, load(planes, at) + weight * values[i, channel])
+        for y in range(min(LANES, height - y0)):
+            for x in range(min(LANES, width - x0)):
                 for channel in range(channels):
-                    image[y0 + r, x0 + lane, channel] = scratch[PLANES + channel * AREA + r * LANES + lane]
+                    image[y0 + y, x0 + x, channel] = planes[PLANES + channel * AREA + place(x, y)]
 
 
 @inline
-def push_back(scratch, r, dx0, dy, a, b, c, alpha_max):
-    """Gradients to the alphas of one row, summed into S0, S1, S2, AX, AY.
-
-    With d = <value, gradient> and R = what is behind, dL/dalpha = T d - R / (1 - alpha); times alpha it is
-    -dL/dpower (Kerbl et al. 2023, appendix; R is the remainder of the whole sum, so one pass front to back does).
-    """
-    zero, one = scratch.dtype.type(0.0), scratch.dtype.type(1.0)
-    for lane in range(LANES):
-        dx = dx0 + scratch.dtype.type(lane)
-        weight, alpha = scratch[W + lane], scratch[A + lane]
-        own = weight * scratch[DOT + lane]
-        rest = scratch[REST + r * LANES + lane] - own
-        scratch[REST + r * LANES + lane] = rest
-        s = own - alpha / (one - alpha) * rest
-        s = s if (weight > zero) & (alpha < alpha_max) else zero
-        scratch[S0 + lane] += s
-        scratch[S1 + lane] += s * dy
-        scratch[S2 + lane] += s * dy * dy
-        scratch[AX + lane] += abs(s * (a * dx + b * dy))
-        scratch[AY + lane] += abs(s * (b * dx + c * dy))
-
-
-@inline
-def settle(scratch, dx0, a, b, c, opacity, out):
-    """Gradients of a pair to centre, conic and opacity from the row sums, into ``out[:8]``."""
-    half = scratch.dtype.type(0.5)
-    out[5] = sum_row(scratch, S0) / opacity
-    s_y, s_yy = sum_row(scratch, S1), sum_row(scratch, S2)
-    for lane in range(LANES):
-        dx = dx0 + scratch.dtype.type(lane)
-        scratch[S1 + lane] *= dx
-        scratch[S0 + lane] *= dx
-    s_x, s_xy = sum_row(scratch, S0), sum_row(scratch, S1)
-    for lane in range(LANES):
-        scratch[S0 + lane] *= dx0 + scratch.dtype.type(lane)
-    out[0] = a * s_x + b * s_y
-    out[1] = b * s_x + c * s_y
-    out[2] = -half * sum_row(scratch, S0)
-    out[3] = -s_xy
-    out[4] = -half * s_yy
-    out[6] = sum_row(scratch, AX)
-    out[7] = sum_row(scratch, AY)
-
-
-@inline
-def load_tile(scratch, x0, y0, gradient, image):
+def load_tile(planes, x0, y0, gradient, image):
     """Channel planes of the gradient, and <gradient, image> of each pixel as what is still to come."""
     height, width, channels = gradient.shape
-    for r in range(min(LANES, height - y0)):
-        for lane in range(min(LANES, width - x0)):
-            total = scratch.dtype.type(0.0)
+    for y in range(min(LANES, height - y0)):
+        for x in range(min(LANES, width - x0)):
+            rest = planes.dtype.type(0.0)
             for channel in range(channels):
-                g = gradient[y0 + r, x0 + lane, channel]
-                scratch[PLANES + channel * AREA + r * LANES + lane] = g
-                total += g * image[y0 + r, x0 + lane, channel]
-            scratch[REST + r * LANES + lane] = total
+                slope = gradient[y0 + y, x0 + x, channel]
+                planes[PLANES + channel * AREA + place(x, y)] = slope
+                rest += slope * image[y0 + y, x0 + x, channel]
+            planes[REST + place(x, y)] = rest
+
+
+@inline
+def slopes_of(planes, block, weight, alpha, dot, alpha_max):
+    """Minus the gradient to the powers of a block; ``dot`` is <value, gradient>. Moves the rest on.
+
+    With R what is still to come behind, dL/dalpha = T dot - R / (1 - alpha), and -dL/dpower is alpha times that
+    (Kerbl et al. 2023, appendix; R is the remainder of the whole sum, so that one pass front to back does).
+    """
+    own = weight * dot
+    rest = load(planes, REST + block * LANES) - own
+    store(planes, REST + block * LANES, rest)
+    return where((weight > 0.0) & (alpha < alpha_max), own - alpha / (1.0 - alpha) * rest, 0.0)
 
 
 @jit
@@ -178,43 +171,49 @@ def backward(
     height, width, channels = gradient.shape
     across = (width + LANES - 1) // LANES
     alpha_min, alpha_max, least = limits[0], limits[1], limits[2]
-    sums = PLANES + max(channels, 1) * AREA  # one row for each channel: weight times gradient
-    scratch = np.zeros(sums + max(channels, 1) * LANES, centers.dtype)
+    sums = PLANES + channels * AREA  # a vector for each channel: weight times gradient
+    planes = np.zeros(sums + channels * LANES, centers.dtype)
+    zero = fill(planes.dtype.type(0.0))
     for tile in tiles:
         x0, y0 = (tile % across) * LANES, (tile // across) * LANES
-        start_tile(scratch, x0, y0, width, height, channels)
-        load_tile(scratch, x0, y0, gradient, image)
-        open_first, open_last = 0, min(LANES, height - y0)
+        start_tile(planes, x0, y0, width, height, channels)
+        load_tile(planes, x0, y0, gradient, image)
+        unfinished = open_blocks(planes, least)
         for k in range(tile_starts[tile], tile_starts[tile + 1]):
             if (k - tile_starts[tile]) % CHECK == CHECK - 1:
-                open_first, open_last = open_rows(scratch, open_first, open_last, least)
+                unfinished = open_blocks(planes, least)
             i = tile_rows[k]
             a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
-            first, last = rows_of(centers[i, 1], reaches[i], y0 + open_first, y0 + open_last)
-            dx0 = scratch.dtype.type(x0 + 0.5) - centers[i, 0]
-            for lane in range(5 * LANES):
-                scratch[S0 + lane] = 0.0
-            for lane in range(channels * LANES):
-                scratch[sums + lane] = 0.0
-            for y in range(first, last):
-                r = (y - y0) & (LANES - 1)  # the compiler sees that it is not negative
-                dy = scratch.dtype.type(y + 0.5) - centers[i, 1]
-                weigh(scratch, r, dx0, dy, a, b, c, opacity, alpha_min, alpha_max, least)
-                if max_row(scratch, W) <= 0.0:
-                    continue
+            x, y = centers[i, 0] - planes.dtype.type(x0), centers[i, 1] - planes.dtype.type(y0)
+            blocks = touched_blocks(x, y, reaches[i, 0], reaches[i, 1]) & unfinished
+            s, s_x, s_y, s_xx, s_xy, s_yy, far_x, far_y = zero, zero, zero, zero, zero, zero, zero, zero
+            for channel in range(channels):
+                store(planes, sums + channel * LANES, zero)
+            while blocks != 0:
+                block = lowest_bit(blocks)
+                blocks &= blocks - 1
+                dx, dy = load(planes, X + block * LANES) - x, load(planes, Y + block * LANES) - y
+                alpha = alphas_of(dx, dy, a, b, c, opacity, alpha_min, alpha_max)
+                weight, dot = pass_through(planes, block, alpha, least), zero
                 for channel in range(channels):
-                    add_product_row(scratch, sums + channel * LANES, W, PLANES + channel * AREA + r * LANES)
+                    at, plane = sums + channel * LANES, load(planes, PLANES + channel * AREA + block * LANES)
+                    store(planes, at, load(planes, at) + weight * plane)
+                    dot = dot + plane * values[i, channel]
                 if geometry:
-                    for lane in range(LANES):
-                        scratch[DOT + lane] = 0.0
-                    for channel in range(channels):
-                        add_row(scratch, DOT, PLANES + channel * AREA + r * LANES, values[i, channel])
-                    push_back(scratch, r, dx0, dy, a, b, c, alpha_max)
+                    slope = slopes_of(planes, block, weight, alpha, dot, alpha_max)
+                    along_x, along_y = slope * dx, slope * dy
+                    s, s_x, s_y = s + slope, s_x + along_x, s_y + along_y
+                    s_xx, s_xy, s_yy = s_xx + along_x * dx, s_xy + along_x * dy, s_yy + along_y * dy
+                    far_x = far_x + magnitude(a * along_x + b * along_y)
+                    far_y = far_y + magnitude(b * along_x + c * along_y)
             out = pair_gradients[tile_pairs[k]]
             if geometry:
-                settle(scratch, dx0, a, b, c, opacity, out)
+                x_sum, y_sum = total(s_x), total(s_y)
+                out[0], out[1] = a * x_sum + b * y_sum, b * x_sum + c * y_sum
+                out[2], out[3], out[4] = -0.5 * total(s_xx), -total(s_xy), -0.5 * total(s_yy)
+                out[5], out[6], out[7] = total(s) / opacity, total(far_x), total(far_y)
             for channel in range(channels):
-                out[GEOMETRY + channel] = sum_row(scratch, sums + channel * LANES)
+                out[GEOMETRY + channel] = total(load(planes, sums + channel * LANES))
 
 
 @jit
@@ -223,7 +222,7 @@ def gather(begin, end, starts, pair_gradients, gradients):
     columns = pair_gradients.shape[1]
     for i in range(begin, end):
         for column in range(columns):
-            total = gradients.dtype.type(0.0)
-            for pair in range(starts[i], starts[i + 1]):
-                total += pair_gradients[pair, column]
-            gradients[i, column] = total
+            gradients[i, column] = 0.0
+        for pair in range(starts[i], starts[i + 1]):
+            for column in range(columns):
+                gradients[i, column] += pair_gradients[pair, column]

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from . import LANES, TAPS, correlate_row, inline, jit, multiply_row
+from . import LANES, inline, jit, load, store
 
+TAPS = 11  # of the window
 PAD = TAPS // 2
 C1, C2 = 0.01**2, 0.03**2
 MX, MY, XX, YY, XY, DX, DS, DP, X, Y = (k * LANES for k in range(10))  # rows of scratch worked on at once
@@ -22,6 +23,15 @@ def padded(width: int) -> int:
 
 
 @inline
+def correlate(array, start, step, taps, first):
+    """sum_k array[start + k step : ...] * taps[first + k], a vector."""
+    result = load(array, start) * taps[first]
+    for k in range(1, TAPS):
+        result = result + load(array, start + k * step) * taps[first + k]
+    return result
+
+
+@inline
 def blur_across(x, y, r, step, taps, scratch, size, ring):
     """Row r of x, y, xx, yy and xy, blurred along the row, into row r of the ring; zeros outside the picture."""
     height, width = x.shape
@@ -34,12 +44,13 @@ def blur_across(x, y, r, step, taps, scratch, size, ring):
     scratch[HEAD + pad : HEAD + pad + width] = x[r]
     scratch[HEAD + size + pad : HEAD + size + pad + width] = y[r]
     for j in range(HEAD, HEAD + size, LANES):
-        multiply_row(scratch, j + 2 * size, j, j)
-        multiply_row(scratch, j + 3 * size, j + size, j + size)
-        multiply_row(scratch, j + 4 * size, j, j + size)
+        a, b = load(scratch, j), load(scratch, j + size)
+        store(scratch, j + 2 * size, a * a)
+        store(scratch, j + 3 * size, b * b)
+        store(scratch, j + 4 * size, a * b)
     for k in range(5):
         for j in range(0, blurred, LANES):
-            correlate_row(scratch, start + k * blurred + j, scratch, HEAD + k * size + j, step, taps, 0)
+            store(scratch, start + k * blurred + j, correlate(scratch, HEAD + k * size + j, step, taps, 0))
 
 
 @inline
@@ -82,7 +93,7 @@ def maps(begin, end, x, y, step, taps, derivatives, sums):
         similarity = 0.0
         for j in range(0, blurred, LANES):
             for k in range(5):
-                correlate_row(scratch, MX + k * LANES, scratch, ring + k * blurred + j, 5 * blurred, taps, first)
+                store(scratch, MX + k * LANES, correlate(scratch, ring + k * blurred + j, 5 * blurred, taps, first))
             derive(scratch)
             valid = min(LANES, width - j)
             for lane in range(valid):
@@ -110,11 +121,11 @@ def gradient(begin, end, x, y, step, taps, derivatives, l1_weight, ssim_weight, 
     for r in range(begin, end):
         for k in range(3):
             for j in range(0, stride, LANES):
-                correlate_row(scratch, HEAD + k * size + pad + j, flat, k * plane + r * stride + j, stride, taps, 0)
+                store(scratch, HEAD + k * size + pad + j, correlate(flat, k * plane + r * stride + j, stride, taps, 0))
         for j in range(0, stride, LANES):
             valid = min(LANES, width - j)
             for k in range(3):
-                correlate_row(scratch, DX + k * LANES, scratch, HEAD + k * size + j, step, taps, 0)
+                store(scratch, DX + k * LANES, correlate(scratch, HEAD + k * size + j, step, taps, 0))
             for lane in range(valid):
                 scratch[X + lane], scratch[Y + lane] = x[r, j + lane], y[r, j + lane]
             for lane in range(LANES):

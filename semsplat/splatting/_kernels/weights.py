@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from . import LANES, jit
-from .bin import rows_of
-from .raster import CHECK, PLANES, W, open_rows, start_tile, weigh
+from . import LANES, jit, load, lowest_bit, store
+from .raster import BLOCK, CHECK, PLANES, X, Y, alphas_of, open_blocks, pass_through, start_tile, touched_blocks
 
 
 @jit
@@ -20,30 +19,33 @@ def collect(
     """
     across = (width + LANES - 1) // LANES
     alpha_min, alpha_max, least = limits[0], limits[1], limits[2]
-    scratch = np.zeros(PLANES, centers.dtype)
+    planes, weights = np.zeros(PLANES, centers.dtype), np.zeros(LANES, centers.dtype)
     for tile in tiles:
         x0, y0 = (tile % across) * LANES, (tile // across) * LANES
-        start_tile(scratch, x0, y0, width, height, 0)
-        open_first, open_last = 0, min(LANES, height - y0)
+        start_tile(planes, x0, y0, width, height, 0)
+        unfinished = open_blocks(planes, least)
         for k in range(tile_starts[tile], tile_starts[tile + 1]):
             if (k - tile_starts[tile]) % CHECK == CHECK - 1:
-                open_first, open_last = open_rows(scratch, open_first, open_last, least)
-                if open_first == open_last:
+                unfinished = open_blocks(planes, least)
+                if unfinished == 0:
                     break
             i = tile_rows[k]
             a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
-            first, last = rows_of(centers[i, 1], reaches[i], y0 + open_first, y0 + open_last)
-            dx0 = scratch.dtype.type(x0 + 0.5) - centers[i, 0]
-            for y in range(first, last):
-                r = (y - y0) & (LANES - 1)
-                dy = scratch.dtype.type(y + 0.5) - centers[i, 1]
-                weigh(scratch, r, dx0, dy, a, b, c, opacity, alpha_min, alpha_max, least)
+            x, y = centers[i, 0] - planes.dtype.type(x0), centers[i, 1] - planes.dtype.type(y0)
+            blocks = touched_blocks(x, y, reaches[i, 0], reaches[i, 1]) & unfinished
+            while blocks != 0:
+                block = lowest_bit(blocks)
+                blocks &= blocks - 1
+                dx, dy = load(planes, X + block * LANES) - x, load(planes, Y + block * LANES) - y
+                alpha = alphas_of(dx, dy, a, b, c, opacity, alpha_min, alpha_max)
+                store(weights, 0, pass_through(planes, block, alpha, least))
+                corner = (y0 + (block & 12)) * width + x0 + (block & 3) * BLOCK
                 for lane in range(LANES):
-                    if scratch[W + lane] > 0.0:
-                        pixel = y * width + x0 + lane
+                    if weights[lane] > 0.0:
+                        pixel = corner + (lane >> 2) * width + (lane & 3)
                         if fill:
                             columns[starts[pixel]] = i
-                            data[starts[pixel]] = scratch[W + lane]
+                            data[starts[pixel]] = weights[lane]
                             starts[pixel] += 1
                         else:
                             starts[pixel + 1] += 1
