@@ -89,7 +89,7 @@ def test_tiles_are_within_gsplats_boxes(garden: tuple[Gaussians, Camera], blend:
 
 def test_tiles_miss_no_pixel(garden: tuple[Gaussians, Camera], blend: CpuBlend) -> None:
     """By brute force: in a tile's list is every Gaussian whose alpha reaches the limit at one of its pixels."""
-    camera, f = garden[1], blend.footprints
+    camera, f, bins = garden[1], blend.footprints, blend.raster.bins
     across = math.ceil(camera.width / TILE)
     a, b, c = f.conics[:, :, None].double().unbind(1)
     listed, reached = 0, 0
@@ -103,11 +103,7 @@ def test_tiles_miss_no_pixel(garden: tuple[Gaussians, Camera], blend: CpuBlend) 
         strongest = (f.opacities[near, None, None] * torch.exp(-power)).amax((1, 2))
         touching = set(near[f.visible[near] & (strongest >= 1 / 255)].tolist())
         tile = row * across + column
-        found = set(
-            blend.raster.bins.tile_rows[
-                blend.raster.bins.tile_starts[tile] : blend.raster.bins.tile_starts[tile + 1]
-            ].tolist()
-        )
+        found = set(bins.tile_rows[bins.tile_starts[tile] : bins.tile_starts[tile + 1]].tolist())
         assert touching <= found
         listed, reached = listed + len(found), reached + len(touching)
     assert reached > 500 and listed < 1.25 * reached
@@ -128,9 +124,8 @@ def test_rasterize_to_pixels(garden: tuple[Gaussians, Camera], blend: CpuBlend, 
         given = Footprints(leaves[0], leaves[1], f.depths.to(dtype), leaves[2], f.visible, spread)
         levels = torch.where(f.visible, 2 * (f.opacities * 255).log(), -1.0).to(dtype).detach().numpy()
         scene = gaussians.double() if dtype == torch.float64 else gaussians
-        image, alpha = CpuBlend(scene, camera, given, Limits(), Raster(given, levels, camera, Limits())).composite(
-            leaves[3]
-        )
+        raster = Raster(given, levels, camera, Limits())
+        image, alpha = CpuBlend(scene, camera, given, Limits(), raster).composite(leaves[3])
         (torch.cat([image, alpha], -1) * upstream.to(dtype)).sum().backward()
         results.append([image.detach(), alpha.detach(), *(leaf.grad for leaf in leaves)])
     tolerances = (1.3e-6, 1e-5), (1.3e-6, 1e-5), (5e-3, 5e-3), (1e-3, 1e-3), (8e-3, 6e-3), (1e-3, 1e-3)
