@@ -122,6 +122,7 @@ class Visitor:
 
     def _build(self) -> None:
         server = self._viewer.server
+        assert server is not None  # it made this visitor
         dark = server.prefers_dark(self._client)
         server.use_theme(self._client, dark)
         actions = Actions(
@@ -156,7 +157,7 @@ class Visitor:
     def _choose_photo(self, view: View, place: tuple[float, float]) -> None:
         self._photo_clicked = place
         if self._panel is not None:
-            self._worker.post(lambda: self._panel.go_to(view))
+            self._worker.post(lambda panel=self._panel: panel.go_to(view))
 
     def _show_photos(self, wanted: bool) -> None:
         self._photos.show(wanted)
@@ -175,7 +176,8 @@ class Visitor:
     def _fly(self, pose: Pose) -> None:
         """Move this page's camera smoothly; ends exactly at the pose."""
         camera = self._client.camera
-        start = Pose(*(torch.as_tensor(v).double() for v in (camera.position, camera.look_at)), pose.up, camera.fov)
+        position, target = torch.as_tensor(camera.position).double(), torch.as_tensor(camera.look_at).double()
+        start = Pose(position, target, pose.up, camera.fov)
         pause = threading.Event()
         for step in range(1, STEPS + 1):
             t = step / STEPS
@@ -244,5 +246,6 @@ def serve(
         viewer.stop()
 
 
-def _tuple(vector: torch.Tensor) -> tuple[float, ...]:
-    return tuple(vector.tolist())
+def _tuple(vector: torch.Tensor) -> tuple[float, float, float]:
+    x, y, z = vector.tolist()
+    return x, y, z

@@ -28,13 +28,15 @@ class Sparse:
         """W from the tiles' lists; None when it has more than MOST nonzeros."""
         starts = np.zeros(height * width + 1, np.int64)
         dtype = geometry[0].dtype
-        arguments = (*lists, *geometry, width, height)
-        spread_tiles(weight_kernels.collect, *arguments, False, starts, np.zeros(0, np.int32), np.zeros(0, dtype))
+        tiles, arguments = lists[0], (*lists[1:], *geometry, width, height)
+        spread_tiles(
+            weight_kernels.collect, tiles, *arguments, False, starts, np.zeros(0, np.int32), np.zeros(0, dtype)
+        )
         np.cumsum(starts, out=starts)
         if starts[-1] > MOST:
             return None
         columns, data = np.empty(starts[-1], np.int32), np.empty(starts[-1], dtype)
-        spread_tiles(weight_kernels.collect, *arguments, True, starts[:-1].copy(), columns, data)
+        spread_tiles(weight_kernels.collect, tiles, *arguments, True, starts[:-1].copy(), columns, data)
         return cls((starts, columns, data), count)
 
     @cached_property

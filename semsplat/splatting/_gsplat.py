@@ -242,7 +242,8 @@ def _project_good(
         return torch.where(mask, tensor, torch.zeros_like(tensor))
 
     spread = keep(_inverse(conics[0].detach()))
-    return Footprints(*map(keep, (centers[0], conics[0], depths[0], opacities)), visible, spread), keep(radii[0])
+    found = Footprints(keep(centers[0]), keep(conics[0]), keep(depths[0]), keep(opacities), visible, spread)
+    return found, keep(radii[0])
 
 
 def _inverse(conics: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:

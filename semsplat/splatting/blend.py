@@ -59,6 +59,14 @@ class Blend(ABC):
         """The Gaussians behind pixel (column x, row y), front to back: their ids and their weights in W."""
 
     @property
+    @abstractmethod
+    def center_gradients(self) -> Float[Tensor, "n 2"]:
+        """Since the last backward pass: sums over pixels of the absolute gradients of ``footprints.centers``.
+
+        For density control (Ye et al. 2024, AbsGS), which wants pulls in opposite directions not to cancel.
+        """
+
+    @property
     def T(self) -> "Transposed":
         """W.T, for ``blend.T @ image``."""
         return Transposed(self)

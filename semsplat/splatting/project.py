@@ -99,5 +99,5 @@ def project(gaussians: Gaussians, camera: Camera, alpha_min: float = 1.0 / 255.0
         mask = alive if tensor.ndim == 1 else alive[:, None]
         return torch.where(mask, tensor, torch.zeros_like(tensor))
 
-    spread = torch.stack([xx, xy, yy], dim=-1)
-    return Footprints(*map(keep, (centers, conics, depths, gaussians.opacities)), alive, keep(spread).detach())
+    spread = keep(torch.stack([xx, xy, yy], dim=-1)).detach()
+    return Footprints(keep(centers), keep(conics), keep(depths), keep(gaussians.opacities), alive, spread)

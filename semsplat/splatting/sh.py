@@ -44,11 +44,11 @@ def to_color(coefficient: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
 def basis(directions: Float[Tensor, "n 3"], coefficients: int) -> Float[Tensor, "n k"]:
     """Y_k of unit directions, k = 0..coefficients-1."""
     x, y, z = directions.unbind(-1)
+    xx, yy, zz = x * x, y * y, z * z
     columns = [torch.full_like(x, C0)]
     if coefficients > 1:
         columns += [-C1 * y, C1 * z, -C1 * x]
     if coefficients > 4:
-        xx, yy, zz = x * x, y * y, z * z
         columns += [
             C2[0] * x * y,
             C2[1] * y * z,

@@ -38,7 +38,8 @@ def near_a_limit(scene: Gaussians, view: Camera, limits: Limits) -> Tensor:
 
     open_limits = Limits(alpha_min=0.0, alpha_max=limits.alpha_max, transmittance_min=0.0)
     footprints = project(scene, view, limits.alpha_min)
-    alphas = _alphas(footprints, view, open_limits)[:, footprints.depths.argsort(stable=True)]
+    centers = footprints.centers.expand(view.height * view.width, -1, -1)
+    alphas = _alphas(footprints, centers, view, open_limits)[:, footprints.depths.argsort(stable=True)]
     kept = torch.where(alphas >= limits.alpha_min, alphas, 0.0)
     behind = torch.cumprod(1 - kept, dim=1)
     close = (alphas - limits.alpha_min).abs() < 1e-4

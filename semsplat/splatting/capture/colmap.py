@@ -85,18 +85,18 @@ def _pose(image: files.ModelImage, model: Path) -> np.ndarray:
 
 def _lens(camera: files.ModelCamera, where: str) -> Lens:
     """COLMAP's camera models in terms of the two that we have."""
-    p, size = camera.params, (camera.width, camera.height)
+    p, size = tuple(camera.params), (camera.width, camera.height)
     match camera.model:
         case "SIMPLE_PINHOLE":
             return Lens(*size, p[0], p[0], p[1], p[2])
         case "PINHOLE":
-            return Lens(*size, *p)
+            return Lens(*size, p[0], p[1], p[2], p[3])
         case "SIMPLE_RADIAL" | "RADIAL":
             return Lens(*size, p[0], p[0], p[1], p[2], "OPENCV", p[3:])
         case "OPENCV" | "FULL_OPENCV":
-            return Lens(*size, *p[:4], "OPENCV", p[4:])
+            return Lens(*size, p[0], p[1], p[2], p[3], "OPENCV", p[4:])
         case "OPENCV_FISHEYE" | "FISHEYE":
-            return Lens(*size, *p[:4], "OPENCV_FISHEYE", p[4:])
+            return Lens(*size, p[0], p[1], p[2], p[3], "OPENCV_FISHEYE", p[4:])
         case "SIMPLE_FISHEYE" | "SIMPLE_RADIAL_FISHEYE" | "RADIAL_FISHEYE":
             return Lens(*size, p[0], p[0], p[1], p[2], "OPENCV_FISHEYE", p[3:])
     raise InputError(

@@ -31,7 +31,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
     """(width, height) as stored, then as turned by its EXIF orientation if that lays it on its side; header only."""
     with _opened(path) as image:
         if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
-            return [image.size, image.size[::-1]]
+            return [image.size, (image.height, image.width)]
         return [image.size]
 
 
