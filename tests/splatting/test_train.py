@@ -1,6 +1,8 @@
 """The training loop: it learns, keeps its promises about caps and budgets, and goes on where it was cut off."""
 
 import gc
+import multiprocessing
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -241,3 +243,52 @@ def test_a_step_leaves_nothing_behind(tmp_path: Path) -> None:
         assert left() is None
     finally:
         gc.enable()
+
+
+def test_fitting_while_two_threads_render(tmp_path: Path) -> None:
+    """Kernels are entered from three threads at once; the fit ends with the very bits that it has alone."""
+    frames, config = write_frames(tmp_path), TrainConfig(steps=40, cap=400)
+    alone = fit(frames, config)[-1].gaussians
+    scene, view = cloud(300, dtype=torch.float32), camera(200, 150, torch.float32)
+    values = torch.ones(len(scene), 40)
+    expected = splat(scene, view).composite(scene.colors(view))[0], splat(scene, view).detach() @ values
+    stop, wrong, drawn = threading.Event(), [], []
+
+    def render() -> None:
+        while not stop.is_set():
+            found = splat(scene, view).composite(scene.colors(view))[0], splat(scene, view).detach() @ values
+            drawn.append(1)
+            if not all(torch.equal(a, b) for a, b in zip(found, expected, strict=True)):
+                wrong.append(1)
+
+    renderers = [threading.Thread(target=render) for _ in range(2)]
+    for thread in renderers:
+        thread.start()
+    try:
+        watched = fit(frames, config)[-1].gaussians
+    finally:
+        stop.set()
+        for thread in renderers:
+            thread.join()
+    assert not wrong and len(drawn) > 4
+    assert torch.equal(watched.means, alone.means) and torch.equal(watched.sh, alone.sh)
+
+
+def _draw_in_child(queue: "multiprocessing.Queue") -> None:
+    scene, view = cloud(100, dtype=torch.float32), camera(dtype=torch.float32)
+    queue.put(splat(scene, view).composite(scene.colors(view))[0].sum().item())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the very thing tried
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_kernels_in_a_child_process(way: str) -> None:
+    """A child forked after kernels ran here has none of our threads, and makes its own."""
+    scene, view = cloud(100, dtype=torch.float32), camera(dtype=torch.float32)
+    here = splat(scene, view).composite(scene.colors(view))[0].sum().item()
+    context = multiprocessing.get_context(way)
+    queue = context.Queue()
+    child = context.Process(target=_draw_in_child, args=(queue,))
+    child.start()
+    assert queue.get(timeout=120) == pytest.approx(here)
+    child.join(10)
