@@ -43,6 +43,15 @@ def reaches(footprints: Footprints, levels: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(levels, 0)[:, None] * variances) + levels.dtype.type(SLACK)
 
 
+def front_to_back(depths: np.ndarray) -> np.ndarray:
+    """Rows in order of depths (none negative), ties by row."""
+    if depths.dtype != np.float32:
+        return np.argsort(depths, kind="stable")
+    keys = depths.view(np.int32).astype(np.int64) << 32 | np.arange(len(depths))  # bits sort like positive numbers
+    keys.sort()
+    return keys & 0xFFFFFFFF
+
+
 def bin_tiles(footprints: Footprints, levels: np.ndarray, camera: Camera) -> Bins:
     """Exact ellipse-tile tests, then one counting sort in order of depth (ties by row)."""
     count, width, height = len(levels), camera.width, camera.height
@@ -56,7 +65,7 @@ def bin_tiles(footprints: Footprints, levels: np.ndarray, camera: Camera) -> Bin
     spread(bin_kernels.tiles_of, count, True, *arguments, pair_tiles)
     tiles = ((width + LANES - 1) // LANES) * ((height + LANES - 1) // LANES)
     bins = Bins(starts, np.zeros(tiles + 1, np.int64), np.empty(pairs, np.int32), np.empty(pairs, np.int32))
-    order = np.argsort(array(footprints.depths), kind="stable")
+    order = front_to_back(array(footprints.depths))
     bin_kernels.sort_pairs(order, starts, pair_tiles, bins.tile_starts, bins.tile_pairs, bins.tile_rows)
     return bins
 
