@@ -115,7 +115,7 @@ def backward(
 ):  # fmt: skip
     """Gradients of Gaussians [begin, end) from those of their footprints; the last four arguments are written."""
     rotation, jacobian, half = np.empty((3, 3)), np.empty((2, 3)), np.empty((2, 3))
-    g_half, g_jacobian, g_rotation = np.empty((2, 3)), np.empty((2, 3)), np.empty((3, 3))
+    g_half, g_jacobian, g_rotation, axes = np.empty((2, 3)), np.empty((2, 3)), np.empty((3, 3)), np.empty((3, 3))
     for i in range(begin, end):
         g_means[i], g_quats[i], g_scales[i], g_logits[i] = 0.0, 0.0, 0.0, 0.0
         if levels[i] <= 0.0:
@@ -136,12 +136,13 @@ def backward(
             scale = np.exp(float(log_scales[i, k]))
             g_scales[i, k] = g_half[0, k] * half[0, k] + g_half[1, k] * half[1, k]
             for j in range(3):
+                axes[j, k] = scale * rotation[j, k]
                 g_rotation[j, k] = scale * (jacobian[0, j] * g_half[0, k] + jacobian[1, j] * g_half[1, k])
         for j in range(2):
             for k in range(3):
                 g_jacobian[j, k] = 0.0
                 for m in range(3):
-                    g_jacobian[j, k] += g_half[j, m] * np.exp(float(log_scales[i, m])) * rotation[k, m]
+                    g_jacobian[j, k] += g_half[j, m] * axes[k, m]
         quat_backward(quats, i, inverse, g_rotation, g_quats)
         jx, jy = lens[0] / z, lens[1] / z
         g_jx, g_jy, g_sx, g_sy = 0.0, 0.0, 0.0, 0.0
