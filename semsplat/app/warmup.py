@@ -22,7 +22,7 @@ def warm_up(device: torch.device, config: TrainConfig, say: Callable[[str], None
     """Run one step of a fit with these settings on a made-up scene of a few Gaussians, so that all is compiled."""
     where = "GPU kernels are compiled (once per machine, up to some minutes) ..."
     if device.type == "cpu":
-        where = "CPU kernels are compiled (once per machine, about a minute) ..."
+        where = "CPU kernels are compiled (once per machine, about half a minute) ..."
     sentence = threading.Timer(QUICK, say, [where])
     sentence.daemon = True
     began = time.monotonic()
