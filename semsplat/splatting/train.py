@@ -31,7 +31,7 @@ COARSE = ((0.08, 4), (0.25, 2))  # until these shares of the fit, pictures are s
 ROUNDS = 100  # refinements in a whole fit
 REFINE_FROM, REFINE_UNTIL = 0.02, 0.8
 CLASSIC_UNTIL, CLASSIC_RESETS = 0.55, (0.15, 0.35)
-REGULARISE = 0.01  # weight of mean opacity and mean scale (Kheradmand et al. 2024, eq. 10)
+REGULARISE = 0.002  # weight of mean opacity and mean scale (Kheradmand et al. 2024, eq. 10; theirs is 0.01)
 
 
 def begin(gaussians: Gaussians, config: TrainConfig) -> TrainState:
