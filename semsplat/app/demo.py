@@ -15,6 +15,7 @@ from .scene import Scene
 
 TURNTABLE = "turntable.mp4"
 SECONDS, FPS, SIZE = 4.0, 20.0, 400
+CAP = 20_000  # Gaussians: what a minute on two cores can fit well
 
 
 def bundled() -> Path:
@@ -30,9 +31,8 @@ def run(folder: Path, minutes: float, device: str, console: Console) -> int:
     """
     _check_ours(folder)
     say(console, "The bundled capture is generated, not photographed: a furnished room corner.")
-    request = Request(
-        folder, bundled(), overwrite=scene.is_scene(folder), minutes=minutes, device=device, generated=True
-    )
+    anew = scene.is_scene(folder)
+    request = Request(folder, bundled(), overwrite=anew, minutes=minutes, cap=CAP, device=device, generated=True)
     status = train.run(request, console)
     if status:
         return status

@@ -122,7 +122,8 @@ def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: 
     assert state is not None  # the loop saved it
     gaussians = state.gaussians.to(device)
     scores = evaluate.evaluate(gaussians, held_out, counter(console, "scoring"))
-    step, loss, psnr = state.curve[-1] if state.curve else (0, float("nan"), float("nan"))
+    step = int(state.numbers["step"])
+    _, loss, psnr = state.curve[-1] if state.curve else (0, float("nan"), float("nan"))
     facts = {"step": step, "loss": loss, "psnr": psnr, "seconds": state.numbers.get("seconds")}
     metrics = {**evaluate.summary(scores), "gaussians": len(gaussians), "training": facts}
     scene.write_json(folder / scene.METRICS, metrics)

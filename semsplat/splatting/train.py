@@ -29,6 +29,7 @@ FASTER = 6.0
 SH_UNTIL = 0.4  # of the fit: all degrees of the spherical harmonics are in use from here on
 COARSE = ((0.08, 4), (0.25, 2))  # until these shares of the fit, pictures are so many times smaller
 ROUNDS = 100  # refinements in a whole fit
+LEAST_STEPS = 10  # between two refinements: a slow machine in a short time grows fewer Gaussians, not blurred ones
 REFINE_FROM, REFINE_UNTIL = 0.02, 0.8
 CLASSIC_UNTIL, CLASSIC_RESETS = 0.55, (0.15, 0.35)
 REGULARISE = 0.002  # weight of mean opacity and mean scale (Kheradmand et al. 2024, eq. 10; theirs is 0.01)
@@ -44,7 +45,8 @@ def begin(gaussians: Gaussians, config: TrainConfig) -> TrainState:
         for name in ("density.pull", "density.seen"):
             tensors[name] = torch.zeros_like(tensors["logit_opacities"])
     next_id = int(gaussians.ids.max()) + 1 if len(gaussians) else 0
-    return TrainState(tensors, {"step": 0, "seconds": 0.0, "rounds": 0, "next_id": next_id, "psnr": math.nan})
+    numbers = {"step": 0, "seconds": 0.0, "rounds": 0, "refined_at": 0, "next_id": next_id, "psnr": math.nan}
+    return TrainState(tensors, numbers)
 
 
 def train(
@@ -190,9 +192,10 @@ def _control(
     """Density control: what is due at this share of the fit."""
     if config.density == "classic":
         density.watch_classic(state, blend)
-    due = int(share * ROUNDS) > state.numbers["rounds"]
+    step = state.numbers["step"]
+    due = int(share * ROUNDS) > state.numbers["rounds"] and step - state.numbers["refined_at"] >= LEAST_STEPS
     if due:
-        state.numbers["rounds"] = int(share * ROUNDS)
+        state.numbers["rounds"], state.numbers["refined_at"] = int(share * ROUNDS), step
     if config.density == "mcmc":
         density.add_noise(state, rate, generator)
         if due and REFINE_FROM <= share < REFINE_UNTIL:
