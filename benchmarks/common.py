@@ -9,7 +9,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from semsplat.splatting.camera import Camera, pinhole
 from semsplat.splatting.gaussians import Gaussians
 
 RESULTS = Path(__file__).parent / "results"
+_load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None  # others at work make times longer
 WIDTH, HEIGHT, FOCAL = 320, 240, 260.0  # pixels
 
 
@@ -86,6 +88,19 @@ def spread_of(seconds: Sequence[float]) -> dict[str, float]:
     }
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Everything on one thread, so that CPU time is comparable; also when the machine is busy with other things."""
+    before, wanted = torch.get_num_threads(), os.environ.get("SEMSPLAT_THREADS")
+    torch.set_num_threads(1)
+    os.environ["SEMSPLAT_THREADS"] = "1"
+    yield
+    torch.set_num_threads(before)
+    del os.environ["SEMSPLAT_THREADS"]
+    if wanted is not None:
+        os.environ["SEMSPLAT_THREADS"] = wanted
+
+
 def timed(work: Callable[[], Any], runs: int, warm: int = 1) -> dict[str, float]:
     """Wall times of ``runs`` calls in milliseconds, after ``warm`` calls that do not count."""
     seconds = []
@@ -102,6 +117,7 @@ def machine() -> dict[str, Any]:
     return {
         "machine": f"{os.cpu_count()} cores, {platform.machine().replace('_', '-')}{_vectors()}",
         "threads": threads(),
+        "load_before": _load,
         "torch": torch.__version__.split("+")[0],
         "python": platform.python_version(),
     }
@@ -129,3 +145,5 @@ def emit(name: str, result: dict[str, Any], lines: Sequence[str], save: bool) ->
     if save:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+        told = f"{result['machine']}, {result['threads']} threads, torch {result['torch']}, load before {_load}"
+        (RESULTS / f"{name}.txt").write_text("\n".join([told, *lines]) + "\n")

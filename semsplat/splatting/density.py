@@ -15,7 +15,7 @@ from .train_types import TrainConfig, TrainState
 
 DEAD = 0.005  # opacity under which a Gaussian is as good as gone
 COPIES = 51  # largest number of Gaussians one is spread over at once (Kheradmand et al. 2024)
-MCMC_GROWTH = 0.05  # at least this share is added at each refinement, up to the cap
+MCMC_GROWTH, MCMC_GROWTH_MOST = 0.05, 0.3  # this share is added at each refinement, up to the cap
 MCMC_FULL_AT = 0.45  # of the fit: the cap is reached here at the latest
 NOISE = 5e5  # times the learning rate of the means (Kheradmand et al. 2024)
 CLASSIC_GRADIENT = 4e-4  # absolute gradient of the centre, in half pictures; gsplat's absgrad advice is 8e-4
@@ -101,7 +101,8 @@ def refine_mcmc(state: TrainState, config: TrainConfig, progress: float, rounds_
         rows[dead] = sources
         gather(state, rows, dead)
         opacities = state.tensors["logit_opacities"].sigmoid()
-    growth = max(MCMC_GROWTH, (config.cap / max(count, 1)) ** (1.0 / max(rounds_left, 1)) - 1.0)
+    growth = (config.cap / max(count, 1)) ** (1.0 / max(rounds_left, 1)) - 1.0
+    growth = min(max(growth, MCMC_GROWTH), MCMC_GROWTH_MOST)
     added = min(config.cap - count, math.ceil(growth * count))
     if added > 0:
         sources = _sample(opacities, added, generator)
