@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from .gaussians import Gaussians
 from .losses import photometric
 from .optimizer import adam
 from .splat import splat
-from .train_types import Progress, TrainConfig, TrainState
+from .train_types import Progress, TrainConfig, TrainState, device_of
 
 FeatureLoss = Callable[[Blend, Frame, Tensor], Tensor | None]  # (detached blend, frame, features (n, d)) -> loss
 
@@ -77,13 +78,30 @@ def train(
     extent = density.scene_extent(torch.stack([f.camera.center for f in frames]))
     started = time.perf_counter() - state.numbers["seconds"]
     while (share := _share(state, config)) < 1.0:
-        loss, error = _step(state, frames, config, share, extent, feature_loss)
+        with _one_torch_thread(device_of(state)):
+            loss, error = _step(state, frames, config, share, extent, feature_loss)
         state.numbers["step"] += 1
         _record(state, loss, error)
         state.numbers["seconds"] = time.perf_counter() - started
         yield _progress(state, config, loss)
         if stop is not None and stop():
             return
+
+
+@contextmanager
+def _one_torch_thread(device: torch.device) -> Iterator[None]:
+    """On the CPU our kernels have the cores: torch's, which spin between small operations, take them away.
+
+    Measured on two cores: a step takes a third of the time.
+    """
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if device.type == "cpu":
+            torch.set_num_threads(before)
 
 
 def _share(state: TrainState, config: TrainConfig) -> float:

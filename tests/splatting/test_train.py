@@ -125,7 +125,7 @@ def test_a_time_budget_is_kept(tmp_path: Path) -> None:
 def test_a_fit_of_few_steps_grows_few_gaussians(tmp_path: Path) -> None:
     """On a slow machine a time budget means few steps; they must not be spread over a cap of Gaussians."""
     steps = fit(write_frames(tmp_path), TrainConfig(steps=25, cap=100_000))
-    assert steps[-1].count < 40 * 100
+    assert steps[0].count < steps[-1].count < 1.7 * steps[0].count
 
 
 def test_stop_and_too_little_input(tmp_path: Path) -> None:
