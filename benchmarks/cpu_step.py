@@ -25,6 +25,7 @@ from semsplat.splatting.blend import Limits
 from semsplat.splatting.losses import photometric
 from semsplat.splatting.optimizer import adam
 from semsplat.splatting.splat import splat
+from semsplat.splatting.train import one_torch_thread
 
 # Floating-point operations of one contribution (an exponential counts 16) and of one Gaussian or number elsewhere.
 ALPHA, FORWARD, FORWARD_CHANNEL, BACKWARD, BACKWARD_CHANNEL = 27, 4, 2, 31, 4
@@ -45,10 +46,11 @@ class Ours:
         self.count = 0
 
     def step(self, camera: Any, photo: torch.Tensor) -> torch.Tensor:
-        blend = splat(self.gaussians, camera)
-        image, _ = blend.composite(self.gaussians.colors(camera))
-        photometric(image, photo).backward()
-        self.move()
+        with one_torch_thread(photo.device):
+            blend = splat(self.gaussians, camera)
+            image, _ = blend.composite(self.gaussians.colors(camera))
+            photometric(image, photo).backward()
+            self.move()
         return image.detach()
 
     def move(self) -> None:

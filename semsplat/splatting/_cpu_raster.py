@@ -122,17 +122,24 @@ class Raster:
 
     def pull(self, values: Tensor, image: Tensor, gradient: Tensor, geometry: bool) -> Float[Tensor, "n g"]:
         """Gradients per Gaussian, columns x y a b c opacity |x| |y| then the values', from that of the image."""
-        head, channels, bins = raster_kernels.GEOMETRY, values.shape[1], self.bins
-        total = gradient.new_zeros(self.count, head + channels)
-        for first in range(0, max(channels, 1), CHUNK):
+        head, channels = raster_kernels.GEOMETRY, values.shape[1]
+        if channels <= CHUNK:
+            return torch.from_numpy(self._pull(values, image, gradient, geometry))
+        total = np.zeros((self.count, head + channels), self.cuts.dtype)
+        for first in range(0, channels, CHUNK):
             chosen = slice(first, first + CHUNK)
-            arrays = [array(values[:, chosen]), self.cuts, array(image[..., chosen]), array(gradient[..., chosen])]
-            width = head + arrays[0].shape[1]
-            pairs = np.zeros((len(bins.tile_pairs), width), self.cuts.dtype)
-            lists = bins.tiles, bins.tile_starts, bins.tile_rows, bins.tile_pairs
-            spread_tiles(raster_kernels.backward, *lists, *self.geometry, *arrays, geometry, pairs)
-            sums = gradient.new_empty(self.count, width)
-            spread(raster_kernels.gather, self.count, bins.starts, pairs, sums.numpy())
+            sums = self._pull(values[:, chosen], image[..., chosen], gradient[..., chosen], geometry)
             total[:, :head] += sums[:, :head]
             total[:, head:][:, chosen] = sums[:, head:]
-        return total
+        return torch.from_numpy(total)
+
+    def _pull(self, values: Tensor, image: Tensor, gradient: Tensor, geometry: bool) -> np.ndarray:
+        """:meth:`pull` for no more than CHUNK channels."""
+        bins, width = self.bins, raster_kernels.GEOMETRY + values.shape[1]
+        pairs = np.zeros((len(bins.tile_pairs), width), self.cuts.dtype)
+        lists = bins.tiles, bins.tile_starts, bins.tile_rows, bins.tile_pairs
+        arrays = array(values), self.cuts, array(image), array(gradient)
+        spread_tiles(raster_kernels.backward, *lists, *self.geometry, *arrays, geometry, pairs)
+        sums = np.empty((self.count, width), self.cuts.dtype)
+        spread(raster_kernels.gather, self.count, bins.starts, pairs, sums)
+        return sums

@@ -78,7 +78,7 @@ def train(
     extent = density.scene_extent(torch.stack([f.camera.center for f in frames]))
     started = time.perf_counter() - state.numbers["seconds"]
     while (share := _share(state, config)) < 1.0:
-        with _one_torch_thread(device_of(state)):
+        with one_torch_thread(device_of(state)):
             loss, error = _step(state, frames, config, share, extent, feature_loss)
         state.numbers["step"] += 1
         _record(state, loss, error)
@@ -89,7 +89,7 @@ def train(
 
 
 @contextmanager
-def _one_torch_thread(device: torch.device) -> Iterator[None]:
+def one_torch_thread(device: torch.device) -> Iterator[None]:
     """On the CPU our kernels have the cores: torch's, which spin between small operations, take them away.
 
     Measured on two cores: a step takes a third of the time.
