@@ -20,10 +20,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from semsplat.splatting.camera import Camera, pinhole
-from semsplat.splatting.errors import InputError
-from semsplat.splatting.gaussians import Gaussians
-from semsplat.splatting.project import covariances, rotations
+from ..splatting.camera import Camera, pinhole
+from ..splatting.errors import InputError
+from ..splatting.gaussians import Gaussians
+from ..splatting.project import covariances, rotations
 
 Client = Any  # viser.ClientHandle: one open page
 VERSION = "1.1.1"  # of viser, whose private parts are known

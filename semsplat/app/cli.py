@@ -154,7 +154,7 @@ class Export:
 class View:
     """Show a scene in the browser, until Ctrl-C; also while it is being fitted."""
 
-    scene: Positional[Path]  # folder of the scene
+    scene: Positional[Path]  # folder of the scene, or a file of Gaussians
     host: str = "127.0.0.1"  # address to serve on
     port: int = 8080  # to serve on
     open: bool = False  # open the page in the browser

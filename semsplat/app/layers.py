@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semsplat.splatting.camera import Camera
-from semsplat.splatting.gaussians import Gaussians
-from semsplat.splatting.project import NEAR
+from ..splatting.camera import Camera
+from ..splatting.gaussians import Gaussians
+from ..splatting.project import NEAR
 
 Color = tuple[float, float, float]  # red, green, blue in [0, 1]
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from semsplat.splatting.camera import Camera
-
+from ..splatting.camera import Camera
 from .browser import Client, escaped
 from .layers import LAYERS
 from .scene import View

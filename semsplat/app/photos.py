@@ -5,8 +5,7 @@ from typing import Any
 
 import torch
 
-from semsplat.splatting.camera import Camera
-
+from ..splatting.camera import Camera
 from .browser import Client, wxyz_of
 from .scene import View
 from .session import Session

@@ -7,6 +7,7 @@ changes the scene.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -14,11 +15,11 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from semsplat.splatting.camera import Camera
-from semsplat.splatting.gaussians import Gaussians
-from semsplat.splatting.pixel import row
-from semsplat.splatting.splat import splat
-
+from ..splatting import formats
+from ..splatting.camera import Camera
+from ..splatting.gaussians import Gaussians
+from ..splatting.pixel import row
+from ..splatting.splat import splat
 from .layers import Layer, Rgb, Tint, depths
 from .scene import Scene, View
 
@@ -133,6 +134,11 @@ class Session:
             psnr if isinstance(psnr, int | float) else None,
             bool(scene.config.get("generated")),
         )
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """The session of a scene folder, or of a file of Gaussians (anybody's .ply), which has no photos."""
+        return cls(formats.read(path), title=path.name) if path.is_file() else cls.of(Scene.open(path))
 
     def picture(self, camera: Camera, layer: Layer) -> Float[Tensor, "h w 3"]:
         """The scene through a layer, colours in [0, 1]."""

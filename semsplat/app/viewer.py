@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from semsplat.splatting.camera import Camera
-from semsplat.splatting.errors import SemsplatError
-
+from ..splatting.camera import Camera
+from ..splatting.errors import SemsplatError
 from .browser import Client, Server, Splats, camera_of, notify
 from .layers import Rgb
 from .panels import COMBINE, Actions, Panel, status
 from .photos import Photos
-from .scene import Scene, View
+from .scene import View
 from .session import Look, Pose, Session
 from .worker import Worker
 
@@ -215,13 +214,13 @@ def _open_at(server: Server, pose: Pose) -> None:
 
 
 def serve(
-    scene_folder: Path,
+    scene: Path,
     host: str = "127.0.0.1",
     port: int = 8080,
     open_browser: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Show a scene folder in the browser until Ctrl-C.
+    """Show a scene folder, or a file of Gaussians, in the browser until Ctrl-C.
 
     Args:
         say: gets the sentences for the terminal.
@@ -229,7 +228,7 @@ def serve(
     Raises:
         InputError: no scene there, or the host or port cannot be served on.
     """
-    viewer = Viewer(Session.of(Scene.open(scene_folder)), host, port)
+    viewer = Viewer(Session.at(scene), host, port)
     url = viewer.start()
     try:
         if port and not url.endswith(f":{port}"):

@@ -18,8 +18,9 @@ from .project import DILATION, LARGEST_RADIUS, NEAR, Footprints, slope_limits
 
 
 def array(tensor: Tensor) -> np.ndarray:
-    """The tensor's numbers for a kernel: contiguous, shared when they already are."""
-    return tensor.detach().contiguous().numpy()
+    """The tensor's numbers for a kernel: contiguous, shared when they already are; without torch's threads, which
+    wait for each other busily and lose whole time slices where other programs run."""
+    return np.ascontiguousarray(tensor.detach().numpy())
 
 
 class _Project(torch.autograd.Function):

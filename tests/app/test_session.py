@@ -14,6 +14,7 @@ from semsplat.app.photos import frustum_size
 from semsplat.app.scene import View
 from semsplat.app.session import EXPLAINED, Look, Pick, Session, point_at
 from semsplat.app.worker import Worker
+from semsplat.splatting import formats
 from semsplat.splatting._dense import dense
 from semsplat.splatting.camera import Camera, pinhole
 from semsplat.splatting.errors import InputError
@@ -254,3 +255,12 @@ def test_a_session_of_a_scene_folder(tmp_path):
     assert (len(session.gaussians), len(session.views), session.title) == (30, 4, "room")
     assert (session.held_out_psnr, session.generated) == (30.5, True)
     assert session.views[0].held_out
+
+
+def test_a_session_of_a_file_of_gaussians(tmp_path):
+    formats.write(tmp_path / "thing.ply", three_balls(20))
+    session = Session.at(tmp_path / "thing.ply")
+    assert session.title == "thing.ply" and len(session.gaussians) == len(three_balls(20)) and not session.views
+    with pytest.raises(InputError, match="no known format"):
+        (tmp_path / "x.abc").write_bytes(b"1")
+        Session.at(tmp_path / "x.abc")
