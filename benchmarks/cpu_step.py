@@ -166,7 +166,8 @@ def measure(views: Views, peak: dict[str, float], steps: int, rivals: int) -> di
             mine += [wall] * (k >= 0 and j >= 0)
     for k in range(steps):
         view = k % len(views.cameras)
-        counts.append(parts(pieces, views.cameras[view], views.photos[view], breakdown))
+        with one_torch_thread(views.photos[view].device):
+            counts.append(parts(pieces, views.cameras[view], views.photos[view], breakdown))
     with one_thread():
         single = [[clock(who.step, views, k)[1] for k in range(1 + 2 * rivals)][1:] for who in (ours, rival)]
     contributions, pairs = (round(statistics.mean(c)) for c in zip(*counts, strict=True))
