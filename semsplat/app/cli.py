@@ -35,6 +35,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Out = Annotated[Path, arg(aliases=["-o"])]
 Count = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]  # None: nothing was said
 Density = Annotated[Literal["mcmc", "classic"] | None, arg(metavar="{mcmc,classic}", help_behavior_hint="")]
+Outside = Annotated[Literal["unknown", "empty"] | None, arg(metavar="{unknown,empty}", help_behavior_hint="")]
 Number = Annotated[float | None, arg(metavar="X", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
 
@@ -82,6 +83,7 @@ class Train:
     cap: Count = None  # never more Gaussians than this (30000; 1000000 on a GPU)
     resolution: Count = None  # pixels on the longest side of the photos (512; 1600 on a GPU)
     eval: Count = None  # hold every n-th photo out for scoring, 0 none (what the source says, else 8)
+    outside_mask: Outside = None  # what lies outside masks: unknown, or empty, which fits the object alone (unknown)
     density: Density = None  # how Gaussians are added and removed (mcmc)
     sh_degree: Count = None  # how much colours change with the side one looks from, 0 to 3 (3)
     seed: Count = None  # of all that is random (0)

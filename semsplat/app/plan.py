@@ -16,6 +16,7 @@ from ..splatting.train_types import TrainConfig
 from . import scene
 
 HELD_OUT_EVERY = 8
+_FRAME_OPTIONS = ("resolution", "eval", "outside_mask")
 _CHANGEABLE = ("steps", "minutes", "cap")  # what --resume may give anew
 
 
@@ -29,6 +30,7 @@ class Request:
     overwrite: bool = False
     resolution: int | None = None
     eval: int | None = None
+    outside_mask: str | None = None
     steps: int | None = None
     minutes: float | None = None
     cap: int | None = None
@@ -47,6 +49,7 @@ class Plan:
     source: Path
     resolution: int | None
     eval: int | None  # None: the source's own choice, else every 8th
+    outside_mask: str  # unknown (may be anything) or empty (the object alone is fitted)
     generated: bool
     config: TrainConfig
 
@@ -57,6 +60,7 @@ class Plan:
             "source": str(self.source.resolve()),
             "resolution": self.resolution,
             "eval": self.eval,
+            "outside_mask": self.outside_mask,
             "generated": self.generated,
             "device": device.type,
             "train": dataclasses.asdict(self.config),
@@ -87,6 +91,13 @@ def divide(found: Capture, frames: Sequence[Frame], every: int | None) -> tuple[
     return training, held_out
 
 
+def masked(frames: Sequence[Frame], outside_mask: str) -> list[Frame]:
+    """The frames, with what lies outside their masks taken for empty space if it is said to be."""
+    if outside_mask == "unknown":
+        return list(frames)
+    return [dataclasses.replace(frame, background=True) for frame in frames]
+
+
 def fresh(request: Request, device: torch.device) -> Plan:
     """The plan of a new fit: what was asked for, else what suits the device."""
     if request.source is None:
@@ -96,7 +107,9 @@ def fresh(request: Request, device: torch.device) -> Plan:
     defaults = TrainConfig(steps=30_000, cap=1_000_000) if cuda else TrainConfig()
     given = {name: getattr(request, name) for name in _fit_options() if getattr(request, name) is not None}
     _check(request, given)
-    return Plan(request.source, resolution, request.eval, request.generated, dataclasses.replace(defaults, **given))
+    outside = request.outside_mask or "unknown"
+    config = dataclasses.replace(defaults, **given)
+    return Plan(request.source, resolution, request.eval, outside, request.generated, config)
 
 
 def resumed(request: Request) -> Plan:
@@ -105,11 +118,12 @@ def resumed(request: Request) -> Plan:
     saved = scene.read_json(path)
     try:
         config = TrainConfig(**saved["train"])
-        plan = Plan(Path(saved["source"]), saved["resolution"], saved["eval"], bool(saved.get("generated")), config)
+        source, generated = Path(saved["source"]), bool(saved.get("generated"))
+        plan = Plan(source, saved["resolution"], saved["eval"], saved["outside_mask"], generated, config)
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not whole ({error}); fit the scene again with --overwrite.") from error
-    wanted = {name: getattr(request, name) for name in (*_fit_options(), "resolution", "eval")}
-    before = {**dataclasses.asdict(config), "resolution": plan.resolution, "eval": plan.eval}
+    wanted = {name: getattr(request, name) for name in (*_fit_options(), *_FRAME_OPTIONS)}
+    before = {**dataclasses.asdict(config), **{name: getattr(plan, name) for name in _FRAME_OPTIONS}}
     for name, value in wanted.items():
         if value is not None and value != before[name] and name not in _CHANGEABLE:
             option = "--" + name.replace("_", "-")

@@ -46,6 +46,7 @@ def run(request: Request, console: Console) -> int:
     frames = captures.prepare(
         found, request.folder / scene.CACHE, plan.resolution, counter(console, "preparing photos")
     )
+    frames = plans.masked(frames, plan.outside_mask)
     training, held_out = plans.divide(found, frames, plan.eval)
     scene.sweep(request.folder) if request.resume else scene.clear(request.folder)
     scene.write_json(request.folder / scene.CONFIG, plan.as_json(device))

@@ -16,6 +16,7 @@ from .train_types import TrainConfig
 FEW = 100  # fewer sparse points than this are not enough to begin with
 RANDOM = 6_000  # Gaussians of a random start
 LARGEST = 0.1  # of the distance of the scene's middle: no Gaussian begins larger
+MANY, HULL = 20, 128  # candidates for each Gaussian where empty space is known; pixels across for looking it up
 NEAREST, FARTHEST = 0.35, 3.0  # random depths, times the distance of the scene's middle
 
 
@@ -34,7 +35,7 @@ def start(capture: Capture, config: TrainConfig, frames: Sequence[Frame]) -> Gau
     middle = scene_middle([f.camera for f in frames])
     distance = torch.stack([(f.camera.center - middle).norm() for f in frames]).median().item()
     if len(points) < FEW:
-        points, colors = _along_rays(frames, distance, min(RANDOM, config.cap), generator)
+        points, colors = _random(frames, distance, min(RANDOM, config.cap), generator)
     elif len(points) > config.cap:
         chosen = torch.randperm(len(points), generator=generator)[: config.cap]
         points, colors = points[chosen], colors[chosen]
@@ -50,6 +51,33 @@ def scene_middle(cameras: Sequence[Camera]) -> Float[Tensor, "3"]:
     total = across.sum(0) + 1e-6 * len(cameras) * torch.eye(3, dtype=torch.float64)  # parallel axes have no such point
     right = (across @ centers[:, :, None]).sum(0)[:, 0] + 1e-6 * len(cameras) * (centers + axes).mean(0)
     return torch.linalg.solve(total, right).float()
+
+
+def _random(
+    frames: Sequence[Frame], distance: float, count: int, generator: torch.Generator
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
+    """Random coloured points; where all frames know empty space, only those that no view sees there."""
+    if not all(frame.background for frame in frames):
+        return _along_rays(frames, distance, count, generator)
+    points, colors = _along_rays(frames, distance, MANY * count, generator)
+    agreed = occupied(points, frames).topk(count).indices
+    return points[agreed], colors[agreed]
+
+
+def occupied(points: Float[Tensor, "n 3"], frames: Sequence[Frame]) -> Float[Tensor, " n"]:
+    """In [0, 1]: in how many of the views that see a point it does not lie in empty space (a soft visual hull)."""
+    seen, full = torch.zeros(len(points)), torch.zeros(len(points))
+    for frame in frames:
+        camera = frame.camera.scaled(min(1.0, HULL / frame.camera.width))
+        _, weight = target(frame, camera, torch.device("cpu"))
+        view = camera.world_to_camera
+        x, y, z = ((points @ view[:3, :3].T + view[:3, 3]) @ camera.intrinsics.T).unbind(-1)
+        column, row = (x / z.clamp_min(1e-6)).floor().long(), (y / z.clamp_min(1e-6)).floor().long()
+        inside = (z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+        seen += inside
+        at = row.clamp(0, camera.height - 1), column.clamp(0, camera.width - 1)
+        full += inside if weight is None else inside * (weight[at][:, 0] > 0.5)
+    return full / seen.clamp_min(1)
 
 
 def _along_rays(

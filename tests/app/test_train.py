@@ -78,6 +78,7 @@ def test_the_folder_rules_hold(whole: Path, photos: Path, tmp_path: Path) -> Non
         ({"source": None, "seed": 5}, "--seed 0, not 5"),
         ({"source": None, "sh_degree": 2}, "--sh-degree 1, not 2"),
         ({"source": None, "resolution": 32}, "--resolution 512, not 32"),
+        ({"source": None, "outside_mask": "empty"}, "--outside-mask unknown, not empty"),
     ):
         with pytest.raises(InputError, match=text):
             train.run(Request(whole, resume=True, device="cpu", **options), QUIET)
@@ -217,9 +218,11 @@ def test_the_source_may_say_what_is_held_out(photos: Path) -> None:
 def test_options_reach_the_fit(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "room"
     options = {"resolution": 32, "density": "classic", "seed": 7, "cap": 64, "steps": 3, "sh_degree": 0, "eval": 5}
+    options["outside_mask"] = "empty"
     train.run(request(photos, folder, **options), QUIET)
     opened = Scene.open(folder)
     assert max(opened.views[0].camera.width, opened.views[0].camera.height) == 32
+    assert all(view.background for view in opened.views) and opened.config["outside_mask"] == "empty"
     assert opened.gaussians.sh.shape[1] == 1 and len(opened.gaussians) <= 64
     assert [view.held_out for view in opened.views] == [True] + [False] * 4 + [True] + [False] * 4
     assert opened.config["train"]["density"] == "classic" and opened.config["train"]["seed"] == 7

@@ -1,5 +1,6 @@
 """The training loop: it learns, keeps its promises about caps and budgets, and goes on where it was cut off."""
 
+import dataclasses
 import gc
 import multiprocessing
 import threading
@@ -20,7 +21,7 @@ from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.losses import psnr
 from semsplat.splatting.optimizer import adam
 from semsplat.splatting.splat import splat
-from semsplat.splatting.start import scene_middle, start
+from semsplat.splatting.start import occupied, scene_middle, start
 from semsplat.splatting.train import begin, target, train
 from semsplat.splatting.train_types import TrainConfig, TrainState
 
@@ -161,6 +162,15 @@ def test_start_without_points_lies_in_front_of_the_cameras(tmp_path: Path) -> No
     assert seen.any(0).all()
     assert start(capture_of(2000), config, frames).means.shape == (500, 3)
     assert torch.equal(scene.means, start(Capture((), torch.zeros(0, 3), torch.zeros(0, 3)), config, frames).means)
+
+
+def test_start_where_empty_space_is_known_is_a_visual_hull(tmp_path: Path) -> None:
+    frames = write_frames(tmp_path, weights="alpha")
+    nothing = Capture((), torch.zeros(0, 3), torch.zeros(0, 3))
+    masked = [dataclasses.replace(f, background=False) for f in frames]
+    hull = occupied(start(nothing, TrainConfig(cap=500), frames).means, frames)
+    anywhere = occupied(start(nothing, TrainConfig(cap=500), masked).means, frames)
+    assert hull.min() > 0.9 and anywhere.mean() < 0.8
 
 
 def test_middle_of_a_ring_of_cameras(tmp_path: Path) -> None:
