@@ -136,8 +136,9 @@ class Session:
         )
 
     @classmethod
-    def at(cls, path: Path) -> Self:
+    def at(cls, path: str | Path) -> Self:
         """The session of a scene folder, or of a file of Gaussians (anybody's .ply), which has no photos."""
+        path = Path(path)
         return cls(formats.read(path), title=path.name) if path.is_file() else cls.of(Scene.open(path))
 
     def picture(self, camera: Camera, layer: Layer) -> Float[Tensor, "h w 3"]:
