@@ -1,0 +1,76 @@
+"""From pictures to Gaussians: closed-form lifting by W.T, and the least-squares values by conjugate gradients."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .blend import Blend
+from .errors import InputError
+
+View = tuple[Blend, Float[Tensor, "h w c"]]  # W of a camera, and what that camera should see of the values
+
+
+def lift(views: Iterable[View]) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n 1"]]:
+    """Values of the Gaussians as the mean of what they are seen with: (sum W.T @ map) / (sum W.T @ 1).
+
+    One pass, nothing is kept of a view (the closed form of Marrie et al. 2024, LUDVIG, and Cheng et al. 2024, Occam's LGS).
+
+    Returns:
+        values: (n, c), 0 where no view sees a Gaussian. mass: (n, 1), sum of the Gaussian's weights over all pixels.
+
+    Raises:
+        InputError: there is no view.
+    """
+    total, mass = None, None
+    for blend, image in views:
+        ones = image.new_ones(*image.shape[:2], 1)
+        both = blend.detach().T @ torch.cat([image, ones], dim=-1)
+        total = both[:, :-1] if total is None else total + both[:, :-1]
+        mass = both[:, -1:] if mass is None else mass + both[:, -1:]
+    if total is None or mass is None:
+        raise InputError("Lifting needs at least one view.")
+    return torch.where(mass > 0, total / mass.clamp_min(torch.finfo(mass.dtype).tiny), 0.0), mass
+
+
+def solve(views: Iterable[View], start: Float[Tensor, "n c"], sweeps: int) -> Float[Tensor, "n c"]:
+    """Values that minimise the sum over views of ||W values - map||^2, by conjugate gradients from ``start``.
+
+    Each channel is a system of its own with the same matrix, sum W.T W; its row sums, which bound it, precondition it
+    (Hestenes and Stiefel 1952). Every sweep goes over the views once, with the two products and nothing else.
+
+    Args:
+        views: gone over ``sweeps + 1`` times, so a list, or anything that makes its views anew; not a generator.
+        start: usually :func:`lift`'s values. Gaussians that no view sees keep it.
+
+    Raises:
+        InputError: ``views`` can be gone over only once.
+    """
+    if iter(views) is views:
+        raise InputError("solve() goes over the views several times; give a list of them, not a generator.")
+    values = start.clone()
+    residual, mass = torch.zeros_like(values), values.new_zeros(len(values), 1)
+    for blend, image in views:
+        still = blend.detach()
+        residual += still.T @ (image - still @ values)
+        mass += still.T @ (still @ values.new_ones(len(values), 1))
+    scale = torch.where(mass > 0, 1.0 / mass.clamp_min(torch.finfo(mass.dtype).tiny), 0.0)
+    direction = scale * residual
+    energy = (residual * direction).sum(0)
+    for _ in range(sweeps):
+        moved = torch.zeros_like(values)
+        for blend, _ in views:
+            still = blend.detach()
+            moved += still.T @ (still @ direction)
+        step = _divide(energy, (direction * moved).sum(0))
+        values += step * direction
+        residual -= step * moved
+        before, energy = energy, (residual * scale * residual).sum(0)
+        direction = scale * residual + _divide(energy, before) * direction
+    return values
+
+
+def _divide(a: Tensor, b: Tensor) -> Tensor:
+    """a / b, and 0 where a channel is solved already."""
+    return torch.where(b > 0, a / b.clamp_min(torch.finfo(b.dtype).tiny), 0.0)
