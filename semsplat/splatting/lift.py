@@ -15,7 +15,7 @@ View = tuple[Blend, Float[Tensor, "h w c"]]  # W of a camera, and what that came
 def lift(views: Iterable[View]) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n 1"]]:
     """Values of the Gaussians as the mean of what they are seen with: (sum W.T @ map) / (sum W.T @ 1).
 
-    One pass, nothing is kept of a view (the closed form of Marrie et al. 2024, LUDVIG, and Cheng et al. 2024, Occam's LGS).
+    One pass, nothing is kept of a view (as Marrie et al. 2024, LUDVIG, and Cheng et al. 2024, Occam's LGS).
 
     Returns:
         values: (n, c), 0 where no view sees a Gaussian. mass: (n, 1), sum of the Gaussian's weights over all pixels.
