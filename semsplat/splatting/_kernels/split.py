@@ -20,7 +20,8 @@ def threads() -> int:
 
 _lock = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}
-os.register_at_fork(after_in_child=_pools.clear)  # a child has none of its parent's threads
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_pools.clear)  # a child has none of its parent's threads
 
 
 def _pool(workers: int) -> ThreadPoolExecutor:
