@@ -19,7 +19,7 @@ from common import Views, arguments, captured, emit, one_thread, shell, spread_o
 from rival_torch import RATES, Rival, render
 
 from semsplat.splatting import _cpu_project
-from semsplat.splatting._cpu_raster import Raster, bin_tiles
+from semsplat.splatting._cpu_raster import Raster, bin_tiles, reaches
 from semsplat.splatting._kernels import fill, jit, load, spread, store
 from semsplat.splatting.blend import Limits
 from semsplat.splatting.losses import photometric
@@ -78,7 +78,7 @@ def parts(ours: Ours, camera: Any, photo: torch.Tensor, seconds: dict[str, list[
         return footprints, levels, torch.cat([colors, torch.ones_like(colors[:, :1])], dim=1)
 
     footprints, levels, values = clocked("projection and SH", project)
-    clocked("binning", lambda: bin_tiles(footprints, levels, camera))
+    clocked("binning", lambda: bin_tiles(footprints, levels, reaches(footprints, levels), camera))
     raster = Raster(footprints, levels, camera, Limits())
     image = clocked("raster forward", lambda: raster.draw(values, stored=False))
     picture = image[..., :3].detach().contiguous().requires_grad_()

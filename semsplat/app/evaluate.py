@@ -17,6 +17,7 @@ from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from ..splatting.losses import psnr, ssim
+from ..splatting.train import target
 from . import pictures, scene
 from .layers import Depth, Rgb
 from .plan import pick_device
@@ -61,10 +62,9 @@ def evaluate(
 
 def compared(frame: Frame, drawn: Float[Tensor, "h w 3"]) -> tuple[Float[Tensor, "h w 3"], float]:
     """The photo in [0, 1], and the share of it that is known; alpha is over black, masked pixels are as drawn."""
-    pixels = frame.read().float() / 255.0
-    if pixels.shape[2] == 3:
-        return pixels, 1.0
-    colors, weight = pixels[..., :3], pixels[..., 3:]
+    colors, weight = target(frame, frame.camera, drawn.device)
+    if weight is None:
+        return colors, 1.0
     if frame.background:
         return colors * weight, 1.0
     known = float(weight.mean())

@@ -8,19 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import sh as spherical_harmonics
+from ._kernels import array, spread
 from ._kernels import project as project_kernels
 from ._kernels import sh as sh_kernels
-from ._kernels import spread
 from .blend import Limits
 from .camera import Camera
 from .gaussians import Gaussians
 from .project import DILATION, LARGEST_RADIUS, NEAR, Footprints, slope_limits
-
-
-def array(tensor: Tensor) -> np.ndarray:
-    """The tensor's numbers for a kernel: contiguous, shared when they already are; without torch's threads, which
-    wait for each other busily and lose whole time slices where other programs run."""
-    return np.ascontiguousarray(tensor.detach().numpy())
 
 
 class _Project(torch.autograd.Function):

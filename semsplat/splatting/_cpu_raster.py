@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ._cpu_project import array
 from ._cpu_sparse import Sparse
-from ._kernels import LANES, spread, spread_tiles
+from ._kernels import LANES, array, spread, spread_tiles
 from ._kernels import bin as bin_kernels
 from ._kernels import raster as raster_kernels
 from ._kernels import weights as weight_kernels
@@ -52,11 +51,11 @@ def front_to_back(depths: np.ndarray) -> np.ndarray:
     return keys & 0xFFFFFFFF
 
 
-def bin_tiles(footprints: Footprints, levels: np.ndarray, camera: Camera) -> Bins:
+def bin_tiles(footprints: Footprints, levels: np.ndarray, extents: np.ndarray, camera: Camera) -> Bins:
     """Exact ellipse-tile tests, then one counting sort in order of depth (ties by row)."""
     count, width, height = len(levels), camera.width, camera.height
     starts = np.zeros(count + 1, np.int64)
-    ellipses = array(footprints.centers), array(footprints.covariances), levels, reaches(footprints, levels)
+    ellipses = array(footprints.centers), array(footprints.covariances), levels, extents
     arguments = (*ellipses, width, height, starts)
     spread(bin_kernels.tiles_of, count, False, *arguments, np.zeros(0, np.int32))
     np.cumsum(starts, out=starts)
@@ -75,9 +74,10 @@ class Raster:
 
     def __init__(self, footprints: Footprints, levels: np.ndarray, camera: Camera, limits: Limits) -> None:
         self.height, self.width, self.count = camera.height, camera.width, len(levels)
-        self.bins = bin_tiles(footprints, levels, camera)
+        extents = reaches(footprints, levels)
+        self.bins = bin_tiles(footprints, levels, extents, camera)
         ellipses = array(footprints.centers), array(footprints.conics), array(footprints.opacities)
-        self.geometry = (*ellipses, reaches(footprints, levels))
+        self.geometry = (*ellipses, extents)
         cuts = (limits.alpha_min, limits.alpha_max, limits.transmittance_min)
         self.cuts = np.array(cuts, levels.dtype)
         self.center_gradients = torch.zeros(self.count, 2, dtype=footprints.centers.dtype)

@@ -7,8 +7,7 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from ._cpu_project import array
-from ._kernels import spread, spread_tiles
+from ._kernels import array, spread, spread_tiles
 from ._kernels import weights as weight_kernels
 
 MOST = 2**27  # nonzeros of a stored W (1 GB twice); a larger picture is drawn in passes

@@ -84,11 +84,11 @@ def _sample(weights: Float[Tensor, " n"], count: int, generator: torch.Generator
     return torch.searchsorted(edges, places, right=True).clamp_max(len(weights) - 1)
 
 
-def refine_mcmc(state: TrainState, config: TrainConfig, progress: float, rounds_left: int, generator: torch.Generator):
+def refine_mcmc(state: TrainState, config: TrainConfig, rounds_left: int, generator: torch.Generator):
     """Move dead Gaussians onto living ones, then add some, never beyond the cap (Kheradmand et al. 2024, sec. 4).
 
     Args:
-        progress: of the whole fit, in [0, 1]. rounds_left: refinements until the cap should be reached.
+        rounds_left: refinements until the cap should be reached.
     """
     opacities = state.tensors["logit_opacities"].sigmoid()
     count = len(opacities)

@@ -50,11 +50,11 @@ class _Photometric(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rendered: Tensor, photo: Tensor, ssim_weight: float):
-        from ._kernels import spread
+        from ._kernels import array, spread
         from ._kernels import ssim as kernels
 
         height, _, step = rendered.shape
-        x, y = (np.ascontiguousarray(t.detach().numpy()).reshape(height, -1) for t in (rendered, photo))
+        x, y = (array(t).reshape(height, -1) for t in (rendered, photo))
         taps = np.tile(kernels.window(), 2).astype(x.dtype)
         derivatives = np.zeros((3, height + 2 * kernels.PAD, kernels.padded(x.shape[1])), x.dtype)
         sums = np.zeros((height, 2))

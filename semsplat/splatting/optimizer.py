@@ -42,9 +42,9 @@ def adam(
 
 def _compiled(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, rate: float, rest: float, fix: float):
     from ._kernels import adam as kernels
-    from ._kernels import spread
+    from ._kernels import array, spread
 
-    arrays = [t.detach().contiguous().numpy().reshape(len(parameter), -1) for t in (parameter, gradient, first, second)]
+    arrays = [array(t).reshape(len(parameter), -1) for t in (parameter, gradient, first, second)]
     number = arrays[0].dtype.type
     common = [number(x) for x in (*BETAS, EPSILON, fix)]
     if rest == rate:

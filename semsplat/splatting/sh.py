@@ -36,11 +36,6 @@ def from_color(color: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     return (color - 0.5) / C0
 
 
-def to_color(coefficient: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
-    """Colour of a degree-0 coefficient: the inverse of :func:`from_color`."""
-    return coefficient * C0 + 0.5
-
-
 def basis(directions: Float[Tensor, "n 3"], coefficients: int) -> Float[Tensor, "n k"]:
     """Y_k of unit directions, k = 0..coefficients-1."""
     x, y, z = directions.unbind(-1)

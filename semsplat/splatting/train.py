@@ -218,7 +218,7 @@ def _control(
         density.add_noise(state, rate, generator)
         if due and REFINE_FROM <= share < REFINE_UNTIL:
             rounds_left = int((density.MCMC_FULL_AT - share) * ROUNDS)
-            density.refine_mcmc(state, config, share, rounds_left, generator)
+            density.refine_mcmc(state, config, rounds_left, generator)
         return
     if due and REFINE_FROM <= share < CLASSIC_UNTIL:
         density.refine_classic(state, config, extent, generator)

@@ -202,7 +202,7 @@ def test_dead_gaussians_move_to_living_ones() -> None:
     logits[:30] = -9.0
     state = state_of(scene.replace(logit_opacities=logits))
     state.tensors["adam_first.means"] += 1.0
-    density.refine_mcmc(state, TrainConfig(cap=110), 0.3, 5, torch.Generator().manual_seed(0))
+    density.refine_mcmc(state, TrainConfig(cap=110), 5, torch.Generator().manual_seed(0))
     tensors = state.tensors
     assert len(tensors["means"]) <= 110 and (tensors["logit_opacities"].sigmoid() > density.DEAD * 0.99).all()
     assert len(tensors["ids"].unique()) == len(tensors["ids"])

@@ -21,6 +21,7 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from .split import array as array
 from .split import spread as spread
 from .split import spread_tiles as spread_tiles
 

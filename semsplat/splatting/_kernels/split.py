@@ -8,6 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from torch import Tensor
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    """The tensor's numbers for a kernel: contiguous, shared when they already are; without torch's threads, which
+    wait for each other busily and lose whole time slices where other programs run."""
+    return np.ascontiguousarray(tensor.detach().numpy())
 
 
 def threads() -> int:

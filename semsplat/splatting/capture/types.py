@@ -1,7 +1,7 @@
 """Photographs and where they were taken from: as they lie on disk (Photo) and as the trainer wants them (Frame)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ class Frame:
     name: str
     camera: Camera
     pixels: Path  # .npy, uint8 (h, w, 3), or (h, w, 4) with a weight in the last channel (255 = counts fully)
-    background: bool = field(default=False)  # True: weight 0 means empty space (alpha), False: unknown (mask)
+    background: bool = False  # True: weight 0 means empty space (alpha), False: unknown (mask)
 
     def read(self) -> UInt8[Tensor, "h w c"]:
         """The pixels, c = 3 or 4, read afresh from disk each time."""
