@@ -1,5 +1,7 @@
 """Real spherical harmonics of degree 0 to 3, in the order and with the signs of 3DGS files (Kerbl et al. 2023)."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -67,6 +69,30 @@ def basis(directions: Float[Tensor, "n 3"], coefficients: int) -> Float[Tensor, 
 def evaluate(sh: Float[Tensor, "n k 3"], directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     """Sum of Y_k(direction) sh_k, without the 0.5."""
     return torch.einsum("nk,nkc->nc", basis(directions, sh.shape[1]), sh)
+
+
+def rotation_matrix(rotation: Float[Tensor, "3 3"], coefficients: int) -> Float[Tensor, "k k"]:
+    """What turns coefficients with the thing that they belong to: ``new = matrix @ old``, in double precision.
+
+    The turned function has in direction d the value of the old one in R^-1 d. Each band turns in itself, so its block
+    (Wigner's D) follows from as many directions as one likes, by least squares; 32 spread ones leave nothing open.
+    """
+    steps = torch.arange(32, dtype=torch.float64) + 0.5
+    z, around = 1.0 - steps / 16.0, math.pi * (1.0 + 5.0**0.5) * steps  # points of a Fibonacci sphere
+    ring = (1.0 - z * z).sqrt()
+    directions = torch.stack([ring * around.cos(), ring * around.sin(), z], dim=-1)
+    there = basis(directions, coefficients)
+    back = basis(directions @ rotation.detach().cpu().double(), coefficients)
+    matrix = torch.zeros(coefficients, coefficients, dtype=torch.float64)
+    for band in range(degree(coefficients) + 1):
+        own = slice(band**2, (band + 1) ** 2)
+        matrix[own, own] = torch.linalg.lstsq(there[:, own], back[:, own]).solution
+    return matrix
+
+
+def rotated(sh: Float[Tensor, "n k 3"], rotation: Float[Tensor, "3 3"]) -> Float[Tensor, "n k 3"]:
+    """The coefficients of things that were turned by ``rotation``, so that they look the same from where it turned."""
+    return rotation_matrix(rotation, sh.shape[1]).to(sh) @ sh
 
 
 def colors(means: Float[Tensor, "n 3"], sh: Float[Tensor, "n k 3"], eye: Float[Tensor, "3"]) -> Float[Tensor, "n 3"]:

@@ -1,0 +1,150 @@
+"""Edits are data: each names Gaussians by id and is a pure function on them; :class:`.history.History` keeps a list.
+
+``Delete(ids)(gaussians)`` gives new Gaussians and leaves the old. Ids that are not there (any more) are passed over, so
+any edit of a list can be switched off and the others still mean the same.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import torch
+from jaxtyping import Int64
+
+from . import formats
+from .edit_base import Edit, Minting, Named, Quaternion, Vector, between, counted, finite, mint, shown
+from .edit_color import Hue, Opacity, Tint
+from .edit_place import LARGEST, SMALLEST, Move, Rotate, Scale, pivot, transformed, turn, unit
+from .edit_table import Table
+from .errors import InputError
+from .gaussians import Gaussians
+
+__all__ = [
+    "KINDS", "Delete", "Duplicate", "Edit", "Hue", "Insert", "Keep", "Minting", "Move", "Named", "Opacity",
+    "Quaternion", "Rotate", "Scale", "Tint", "Vector", "describe", "pivot", "turn",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Delete(Named):
+    """Take them away."""
+
+    def on(self, table: Table) -> None:
+        """See :meth:`Edit.on`."""
+        table.drop(table.rows(self.ids))
+
+    def describe(self) -> str:
+        """See :meth:`Edit.describe`."""
+        return f"Delete {self.them}"
+
+
+@dataclass(frozen=True, eq=False)
+class Keep(Named):
+    """Take all others away."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not len(self.ids):
+            raise InputError("Nothing is selected, so keeping only that would leave nothing; select something first.")
+
+    def on(self, table: Table) -> None:
+        """See :meth:`Edit.on`."""
+        table.keep(table.rows(self.ids))
+
+    def describe(self) -> str:
+        """See :meth:`Edit.describe`."""
+        return f"Keep only {self.them}"
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicate(Named, Minting):
+    """Put a copy of them elsewhere; the copy has the same features and ids of its own."""
+
+    by: Vector  # world units
+    number: int = 1  # its own in a list of edits, which gives it
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "by", finite(self.by, 3, "way to the copy"))
+        mint(self.number, self.ids[:0])
+
+    @property
+    def minted(self) -> Int64[torch.Tensor, " k"]:
+        """See :attr:`Minting.minted`. The copy of ``ids[k]`` is ``minted[k]``."""
+        return mint(self.number, torch.arange(len(self.ids)))
+
+    def on(self, table: Table) -> None:
+        """See :meth:`Edit.on`."""
+        rows, positions = table.find(self.ids)
+        copy = table.taken(rows)
+        means = copy.means + torch.tensor(self.by, dtype=torch.float64).to(copy.means)
+        table.append(copy.replace(means=means, ids=mint(self.number, positions)))
+
+    def describe(self) -> str:
+        """See :meth:`Edit.describe`."""
+        return f"Duplicate {self.them}, the copy {shown(self.by)} away"
+
+
+@dataclass(frozen=True, eq=False)
+class Insert(Minting):
+    """Add other Gaussians: turned and scaled about their origin, then moved. They have no features (zeros)."""
+
+    source: Gaussians  # float32, on the CPU, without features; rows that are not finite are left out
+    name: str = "another scene"  # for people
+    rotation: Quaternion = (1.0, 0.0, 0.0, 0.0)
+    scale: float = 1.0
+    by: Vector = (0.0, 0.0, 0.0)  # world units of the scene that they come into
+    number: int = 1  # its own in a list of edits, which gives it
+    _placed: Gaussians = field(init=False, repr=False)
+
+    @classmethod
+    def read(cls, path: str | Path, **transform: object) -> Self:
+        """The Gaussians of a file, of any format that can be read; ``transform`` as the fields.
+
+        Raises:
+            InputError: the file is missing, holds something else, or the transform is not possible.
+        """
+        return cls(formats.read(path), Path(path).name, **transform)  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        source = self.source.detach().to("cpu").float()
+        plain = source.replace(features=source.means.new_zeros(len(source), 0), ids=torch.arange(len(source)))
+        good = plain.is_finite()
+        rotation = unit(self.rotation)
+        x, y, z = finite(self.by, 3, "place to insert at")
+        by, scale = (x, y, z), between(self.scale, SMALLEST, LARGEST, "A scale of")
+        kept = plain if bool(good.all()) else plain[good].replace(ids=torch.arange(int(good.sum())))
+        values = {"source": kept, "rotation": rotation, "by": by, "scale": scale}
+        mint(self.number, kept.ids[:0])
+        moved = (rotation, scale, by) != ((1.0, 0.0, 0.0, 0.0), 1.0, (0.0, 0.0, 0.0))
+        values["_placed"] = transformed(kept, rotation, scale, by) if moved else kept
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def minted(self) -> Int64[torch.Tensor, " k"]:
+        """See :attr:`Minting.minted`. Row k of ``source`` becomes ``minted[k]``."""
+        return mint(self.number, torch.arange(len(self.source)))
+
+    @property
+    def work(self) -> int:
+        """See :attr:`Edit.work`."""
+        return len(self.source)
+
+    def on(self, table: Table) -> None:
+        """See :meth:`Edit.on`."""
+        table.append(self._placed.replace(ids=self.minted))
+
+    def describe(self) -> str:
+        """See :meth:`Edit.describe`."""
+        return f"Insert {self.name} ({counted(len(self.source))})"
+
+
+KINDS: dict[str, type[Edit]] = {
+    kind.__name__.lower(): kind for kind in (Delete, Keep, Tint, Hue, Opacity, Move, Rotate, Scale, Duplicate, Insert)
+}  # by their names in files
+
+
+def describe(edit: Edit) -> str:
+    """A short plain sentence for a list, without a full stop: Delete 312 Gaussians."""
+    return edit.describe()
