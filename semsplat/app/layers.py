@@ -2,20 +2,28 @@
 
 Linear before the blend, everything else after. The same values colour the splats of a page, which a browser blends
 itself: each Gaussian is then shaded as if it alone filled a pixel (:meth:`Layer.colors`).
+
+A layer may also change what is blended: the form of the Gaussians (:attr:`Layer.form`) and how much of each is there
+(:meth:`Layer.alpha`). Rows stay rows, whatever the layer.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ..splatting.blend import Blend
 from ..splatting.camera import Camera
 from ..splatting.gaussians import Gaussians
 from ..splatting.project import NEAR
+from ..splatting.splat import splat
 
+Form = Callable[[Gaussians], Gaussians]  # the same rows in another shape; frozen data, so that forms can be compared
+Splat = Callable[[Gaussians, Camera], Blend]
 Color = tuple[float, float, float]  # red, green, blue in [0, 1]
 
 # From near to far, lightness falls all the way, so that it also reads in grey and without red-green vision.
@@ -29,6 +37,9 @@ NEAR_TO_FAR: tuple[Color, ...] = (
     (0.08, 0.07, 0.20),
 )
 HIGHLIGHT: Color = (1.0, 0.16, 0.62)
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue
+EDGE = 0.3  # strength at which what is picked is outlined
+SAMPLE = 20_000  # Gaussians that are enough to set a range
 
 
 class Layer(ABC):
@@ -36,6 +47,8 @@ class Layer(ABC):
 
     title: ClassVar[str]  # what a menu calls it
     hint: ClassVar[str]  # one sentence about what is seen
+    channels: ClassVar[int]  # how many values are blended
+    background: Color  # what shines through
 
     @abstractmethod
     def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
@@ -44,6 +57,10 @@ class Layer(ABC):
     @abstractmethod
     def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
         """Colours of the blended values ``image = W @ values`` under coverage ``alpha = W @ 1``."""
+
+    def on(self, background: Color) -> "Layer":
+        """The layer over another background."""
+        return replace(self, background=background)  # type: ignore[type-var]
 
     def fit(self, gaussians: Gaussians, camera: Camera) -> "Layer":
         """The layer with its range set for what this camera sees; most have none."""
@@ -54,6 +71,39 @@ class Layer(ABC):
         values = self.values(gaussians, camera)
         return self.shade(values[None], values.new_ones(1, len(values), 1))[0].clamp(0.0, 1.0)
 
+    @property
+    def form(self) -> Form | None:
+        """What gives the Gaussians another shape before they are blended; None: they are as they are.
+
+        Layers with equal forms draw the same shapes, so a renderer needs new ones only when the form changes.
+        """
+        return None
+
+    def shape(self, gaussians: Gaussians) -> Gaussians:
+        """The Gaussians in the shape that is blended: the same rows."""
+        return gaussians if self.form is None else self.form(gaussians)
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
+        """How much of each Gaussian is there, in [0, 1]: a factor of its opacity; None: all of all."""
+        return None
+
+    def drawn(self, gaussians: Gaussians, camera: Camera) -> Gaussians:
+        """The Gaussians that are blended: :meth:`shape` with :meth:`alpha`; the very same object when neither acts."""
+        shaped, alpha = self.shape(gaussians), self.alpha(gaussians, camera)
+        if alpha is None:
+            return shaped
+        opacities = (shaped.opacities * alpha.to(shaped.means)).clamp(1e-9, 1.0 - 1e-6)
+        return shaped.replace(logit_opacities=opacities.logit())
+
+    def picture(self, gaussians: Gaussians, camera: Camera, splat: Splat = splat) -> Float[Tensor, "h w 3"]:
+        """What the camera sees, colours in [0, 1].
+
+        Args:
+            splat: makes W of the Gaussians that are drawn; whoever remembers some of them gives another.
+        """
+        image, alpha = splat(self.drawn(gaussians, camera), camera).composite(self.values(gaussians, camera))
+        return self.shade(image, alpha).clamp(0.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Rgb(Layer):
@@ -61,6 +111,7 @@ class Rgb(Layer):
 
     title: ClassVar[str] = "Colour"
     hint: ClassVar[str] = "The scene in its own colours (RGB)."
+    channels: ClassVar[int] = 3
     background: Color = (0.0, 0.0, 0.0)
 
     def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
@@ -76,6 +127,7 @@ class Depth(Layer):
 
     title: ClassVar[str] = "Depth"
     hint: ClassVar[str] = "Distance from the camera: near is bright, far is dark."
+    channels: ClassVar[int] = 1
     near: float = 0.1  # world units; drawn in the first colour
     far: float = 10.0  # world units; drawn in the last
     background: Color = (0.0, 0.0, 0.0)
@@ -107,6 +159,7 @@ class Coverage(Layer):
 
     title: ClassVar[str] = "Coverage"
     hint: ClassVar[str] = "How opaque the scene is: the background shows through where little is there."
+    channels: ClassVar[int] = 0
     color: Color = (0.20, 0.55, 0.90)
     background: Color = (0.0, 0.0, 0.0)
 
@@ -119,7 +172,10 @@ class Coverage(Layer):
 
 @dataclass(frozen=True)
 class Tint(Layer):
-    """Another layer with some Gaussians picked out; their strengths are blended like everything else."""
+    """Another layer with some Gaussians picked out; their strengths are blended like everything else.
+
+    Light and dark of the layer below stay visible. Pictures also outline what is picked.
+    """
 
     title: ClassVar[str] = "Highlight"
     hint: ClassVar[str] = "What is picked, over another layer."
@@ -127,13 +183,45 @@ class Tint(Layer):
     strengths: Float[Tensor, " n"]  # in [0, 1]; 0 for what is not picked
     color: Color = HIGHLIGHT
 
+    @property
+    def background(self) -> Color:  # type: ignore[override]
+        """That of the layer below."""
+        return self.over.background
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """One more than the layer below."""
+        return self.over.channels + 1
+
+    def on(self, background: Color) -> Self:
+        return replace(self, over=self.over.on(background))
+
+    @property
+    def form(self) -> Form | None:
+        return self.over.form
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
+        return self.over.alpha(gaussians, camera)
+
+    def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
+        return replace(self, over=self.over.fit(gaussians, camera))
+
     def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
         below = self.over.values(gaussians, camera)
         return torch.cat([below, self.strengths.to(below)[:, None]], dim=1)
 
     def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
-        below = self.over.shade(image[..., :-1], alpha)
-        return torch.lerp(below, below.new_tensor(self.color).expand_as(below), image[..., -1:].clamp(0.0, 1.0))
+        below, strength = self.over.shade(image[..., :-1], alpha), image[..., -1:].clamp(0.0, 1.0)
+        color = below.new_tensor(self.color)
+        edge = outline(strength[..., 0] > EDGE, max(1, round(len(image) / 400)))
+        return torch.where(
+            edge[..., None], torch.lerp(color, torch.ones_like(color), 0.35), tinted(below, color, strength)
+        )
+
+    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
+        below = self.over.colors(gaussians, camera)
+        strength = self.strengths.to(below)[:, None].clamp(0.0, 1.0)
+        return tinted(below, below.new_tensor(self.color), strength)
 
 
 LAYERS: tuple[Layer, ...] = (Rgb(), Depth(), Coverage())
@@ -153,12 +241,35 @@ def ramp(place: Float[Tensor, "*s"], stops: tuple[Color, ...]) -> Float[Tensor, 
     return torch.lerp(table[below], table[below + 1], (at - below)[..., None])
 
 
+def tinted(
+    below: Float[Tensor, "*b 3"], color: Float[Tensor, "*#b 3"], strength: Float[Tensor, "*#b 1"]
+) -> Float[Tensor, "*b 3"]:
+    """A picture in one colour where ``strength`` is 1: dark parts in dark shades of it, light parts in light ones."""
+    light = (below @ below.new_tensor(LUMINANCE))[..., None].clamp(0.0, 1.0)
+    shades = color * (0.45 + 1.1 * light).clamp_max(1.0)
+    return torch.lerp(
+        below, torch.lerp(shades, torch.ones_like(shades), 0.7 * (2.0 * light - 1.0).clamp_min(0.0)), strength
+    )
+
+
+def outline(inside: Bool[Tensor, "h w"], width: int) -> Bool[Tensor, "h w"]:
+    """Pixels outside of a region that are at most ``width`` pixels to the side of it, or above or below."""
+    grown = inside.clone()
+    for step in range(1, width + 1):
+        grown[step:] |= inside[:-step]
+        grown[:-step] |= inside[step:]
+        grown[:, step:] |= inside[:, :-step]
+        grown[:, :-step] |= inside[:, step:]
+    return grown & ~inside
+
+
 def _over(image: Tensor, alpha: Tensor, background: Color) -> Tensor:
     return image + (1.0 - alpha) * image.new_tensor(background)
 
 
 def _in_view(gaussians: Gaussians, camera: Camera) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
-    """(depths, rough areas on the picture times opacity) of the Gaussians whose centres the camera sees."""
+    """(depths, rough areas on the picture times opacity) of at most SAMPLE Gaussians whose centres the camera sees."""
+    gaussians = gaussians[:: -(-len(gaussians) // SAMPLE) or 1]
     view = camera.world_to_camera.to(gaussians.means)
     points = gaussians.means @ view[:3, :3].T + view[:3, 3]
     z = points[:, 2]
@@ -166,5 +277,6 @@ def _in_view(gaussians: Gaussians, camera: Camera) -> tuple[Float[Tensor, " m"],
     inside = (z > NEAR) & (pixels[:, :2] >= 0).all(-1)
     inside &= (pixels[:, 0] <= camera.width * z) & (pixels[:, 1] <= camera.height * z)
     z = z[inside]
-    size = gaussians.scales[inside].topk(2, dim=-1).values.prod(-1) / (z * z)
+    logs = gaussians.log_scales[inside]
+    size = (logs.sum(-1) - logs.amin(-1)).exp() / (z * z)
     return z, gaussians.opacities[inside] * size.clamp_max(0.1)

@@ -38,6 +38,7 @@ class Features(Layer):
 
     title: ClassVar[str] = "Features"
     hint: ClassVar[str] = "Like colours mean like features: their principal components, as red, green and blue."
+    channels: ClassVar[int] = 3
     columns: slice  # of Gaussians.features: the codes
     basis: Float[Tensor, "d 3"]
     low: Float[Tensor, "3"]  # of each component, drawn as 0 ...
@@ -82,6 +83,7 @@ class Heat(Layer):
 
     title: ClassVar[str] = "Heat"
     hint: ClassVar[str] = "How well each place answers the question: dark is low, bright is high."
+    channels: ClassVar[int] = 4
     scores: Float[Tensor, " n"]
     low: float  # score drawn in the first colour of the ramp
     high: float  # and in the last
@@ -113,6 +115,7 @@ class Things(Layer):
 
     title: ClassVar[str] = "Things"
     hint: ClassVar[str] = "The named things, each in its colour."
+    channels: ClassVar[int] = 7
     tints: Float[Tensor, "n 4"]  # colour times strength, strength; zeros for what is no thing
     background: Color = (0.0, 0.0, 0.0)
 

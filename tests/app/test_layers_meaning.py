@@ -6,7 +6,6 @@ from small_scenes import RED, front, pixel_of, three_balls
 
 from semsplat.app.layers import ramp
 from semsplat.app.layers_meaning import LOW_TO_HIGH, Features, Heat, Things, quantiles
-from semsplat.app.session import Session
 from semsplat.distill.field import FeatureField
 from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.splat import splat
@@ -32,12 +31,12 @@ def with_classes(dimension: int = 3, seed: int = 0) -> tuple[Gaussians, FeatureF
 def test_unlike_features_have_unlike_colours_from_everywhere() -> None:
     gaussians, field = with_classes()
     layer = Features.of(gaussians, field)
-    session, camera = Session(gaussians), front()
-    picture = session.picture(camera, layer)
+    camera = front()
+    picture = layer.picture(gaussians, camera)
     colors = [at(picture, camera, place) for place in PLACES]
     for i in range(3):
         assert (colors[i] - colors[i - 1]).norm() > 0.5
-    small = session.picture(front(60, 40), layer)
+    small = layer.picture(gaussians, front(60, 40))
     torch.testing.assert_close(at(small, front(60, 40), PLACES[1]), colors[1], atol=0.05, rtol=0)
     assert picture[0, 0].tolist() == [0.0, 0.0, 0.0]
 
@@ -50,17 +49,17 @@ def test_colours_are_of_features_and_not_of_codes() -> None:
     codes = field.codes(gaussians) @ turn
     other = gaussians.replace(features=torch.cat([codes, torch.ones(600, 1)], dim=1))
     same = FeatureField("made", field.columns, torch.linalg.inv(turn) @ field.decoder)
-    pictures = [Session(g).picture(front(), Features.of(g, f)) for g, f in ((gaussians, field), (other, same))]
+    pictures = [Features.of(g, f).picture(g, front()) for g, f in ((gaussians, field), (other, same))]
     torch.testing.assert_close(pictures[0], pictures[1], atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
 def test_features_of_any_dimension(dimension: int) -> None:
     gaussians, field = with_classes(dimension)
-    picture = Session(gaussians).picture(front(), Features.of(gaussians, field))
+    picture = Features.of(gaussians, field).picture(gaussians, front())
     assert picture.isfinite().all()
     nothing = FeatureField("made", field.columns, torch.zeros_like(field.decoder))
-    assert Session(gaussians).picture(front(), Features.of(gaussians, nothing)).isfinite().all()
+    assert Features.of(gaussians, nothing).picture(gaussians, front()).isfinite().all()
     assert Features.of(gaussians[:0], field).low.tolist() == [0.0, 0.0, 0.0]
 
 
@@ -69,14 +68,14 @@ def test_heat_is_the_mean_score_and_grey_where_nothing_is() -> None:
     scores = torch.tensor([0.2, 0.9, 0.5]).repeat_interleave(200)
     layer = Heat.of(gaussians, scores)
     assert layer.low == pytest.approx(0.2) and layer.high == pytest.approx(0.9)
-    picture = Session(gaussians).picture(camera, layer)
+    picture = layer.picture(gaussians, camera)
     low, high, middle = (at(picture, camera, place).mean() for place in PLACES)
     assert low < middle < high
     assert picture[0, 0].tolist() == [0.0, 0.0, 0.0]
     faint = layer.shade(torch.tensor([[[0.02, 0.02, 0.02, 0.05]]]), torch.tensor([[[0.05]]]))
     assert faint[0, 0].std() == 0, "too little is there to say anything"
     same = Heat.of(gaussians, torch.ones(600))
-    assert Session(gaussians).picture(camera, same).isfinite().all()
+    assert same.picture(gaussians, camera).isfinite().all()
 
 
 def test_heat_is_the_cosine_of_the_blend_times_how_much_its_features_agree() -> None:
@@ -107,12 +106,12 @@ def test_things_mix_where_they_overlap() -> None:
     gaussians, camera = three_balls(), front()
     first, second = torch.arange(600) < 200, torch.arange(600) < 400
     layer = Things.of([first, second], [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)], 600, strength=1.0)
-    picture = Session(gaussians).picture(camera, layer)
+    picture = layer.picture(gaussians, camera)
     near, middle, far = (at(picture, camera, place) for place in PLACES)
     torch.testing.assert_close(near, torch.tensor([0.5, 0.0, 0.5]), atol=0.02, rtol=0)
     torch.testing.assert_close(middle, torch.tensor([0.0, 0.0, 1.0]), atol=0.02, rtol=0)
     assert far[2] > 0.8 and far[0] < 0.15, "no thing: its own colour"
-    plain = Session(gaussians).picture(camera, Things.of([], [], 600))
+    plain = Things.of([], [], 600).picture(gaussians, camera)
     torch.testing.assert_close(at(plain, camera, PLACES[0]), torch.tensor(RED), atol=0.02, rtol=0)
 
 

@@ -5,7 +5,6 @@ import torch
 from small_scenes import BLUE, GREEN, RED, front, pixel_of, three_balls
 
 from semsplat.app.layers import HIGHLIGHT, LAYERS, NEAR_TO_FAR, Coverage, Depth, Rgb, Tint, depths, ramp
-from semsplat.app.session import Pick, Session
 from semsplat.splatting._dense import dense
 
 PLACES = ((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))
@@ -20,9 +19,13 @@ def lightness(colors):
     return colors @ colors.new_tensor([0.2126, 0.7152, 0.0722])
 
 
+def like_the_highlight(color):
+    return torch.nn.functional.cosine_similarity(color, torch.tensor(HIGHLIGHT), dim=0)
+
+
 def test_rgb_shows_the_colours_where_they_are():
     camera = front()
-    picture = Session(three_balls()).picture(camera, Rgb(background=(1.0, 1.0, 1.0)))
+    picture = Rgb(background=(1.0, 1.0, 1.0)).picture(three_balls(), camera)
     assert picture.shape == (80, 120, 3)
     for place, color in zip(PLACES, (RED, GREEN, BLUE), strict=True):
         torch.testing.assert_close(at(picture, camera, place), torch.tensor(color), atol=0.02, rtol=0)
@@ -31,13 +34,13 @@ def test_rgb_shows_the_colours_where_they_are():
 
 def test_near_is_lighter_than_far():
     camera = front()
-    session = Session(three_balls())
-    layer = Depth().fit(session.gaussians, camera)
-    picture = session.picture(camera, layer)
+    gaussians = three_balls()
+    layer = Depth().fit(gaussians, camera)
+    picture = layer.picture(gaussians, camera)
     near, middle, far = (lightness(at(picture, camera, place)).item() for place in PLACES)
     assert near > middle + 0.1 > far + 0.2
     assert picture[0, 0].tolist() == [0.0, 0.0, 0.0]  # nothing there: background
-    splats = lightness(layer.colors(session.gaussians, camera)).reshape(3, 200).mean(1)
+    splats = lightness(layer.colors(gaussians, camera)).reshape(3, 200).mean(1)
     assert splats[0] > splats[1] > splats[2]
 
 
@@ -62,23 +65,22 @@ def test_depth_range_is_of_what_the_camera_sees():
 
 def test_coverage_is_the_sum_of_the_row():
     camera = front()
-    picture = Session(three_balls()).picture(camera, Coverage(color=(1.0, 1.0, 1.0)))
+    picture = Coverage(color=(1.0, 1.0, 1.0)).picture(three_balls(), camera)
     assert picture[0, 0].max() == 0
     assert at(picture, camera, PLACES[1]).min() > 0.99
 
 
 def test_tint_lights_up_what_is_picked_and_nothing_else():
     camera = front()
-    session = Session(three_balls())
-    strengths = Pick(torch.arange(200, 400), torch.ones(200)).strengths(session.gaussians.ids)
+    gaussians = three_balls()
+    strengths = 0.9 * ((gaussians.ids >= 200) & (gaussians.ids < 400))
     for over in LAYERS:
-        over = over.fit(session.gaussians, camera)
-        plain, tinted = session.picture(camera, over), session.picture(camera, Tint(over, strengths))
+        over = over.fit(gaussians, camera)
+        plain, tinted = over.picture(gaussians, camera), Tint(over, strengths).picture(gaussians, camera)
         for number, place in enumerate(PLACES):
             moved = (at(tinted, camera, place) - at(plain, camera, place)).abs().max()
             assert (moved > 0.2) == (number == 1)
-        to_highlight = (at(tinted, camera, PLACES[1]) - torch.tensor(HIGHLIGHT)).abs().max()
-        assert to_highlight < 0.15
+        assert like_the_highlight(at(tinted, camera, PLACES[1])) > 0.93
 
 
 def test_colors_of_splats_are_the_shading_of_one_gaussian_that_fills_a_pixel():
@@ -92,7 +94,7 @@ def test_colors_of_splats_are_the_shading_of_one_gaussian_that_fills_a_pixel():
     strengths = torch.zeros(30)
     strengths[4] = 1.0
     tinted = Tint(Coverage(), strengths).colors(gaussians, camera)
-    torch.testing.assert_close(tinted[4], torch.tensor(HIGHLIGHT))
+    assert like_the_highlight(tinted[4]) > 0.99
     torch.testing.assert_close(tinted[5], torch.tensor(Coverage().color))
 
 

@@ -1,0 +1,231 @@
+"""Layers made of layers: laid over the scene, beside it, or with most of it faded."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ..splatting.camera import Camera
+from ..splatting.gaussians import Gaussians
+from ..splatting.project import NEAR
+from ..splatting.splat import splat
+from .layers import Color, Form, Layer, Rgb, Splat, Tint
+from .layers_shapes import Between
+
+GHOST = 0.03  # share of what is faded that stays
+
+
+def compose(
+    layer: Layer,
+    opacity: float = 1.0,
+    strengths: Float[Tensor, " n"] | None = None,
+    visible: Float[Tensor, " n"] | None = None,
+    compare_at: float | None = None,
+) -> Layer:
+    """A layer as somebody wants to see it, put together in the order that works.
+
+    Args:
+        opacity: of the layer over the scene in its colours, in [0, 1]. strengths: of what is highlighted, in [0, 1].
+        visible: how much of each Gaussian is there, in [0, 1]: 0 hides it, :data:`GHOST` leaves a breath of it.
+        compare_at: left of this share of the picture's width the scene is in its colours.
+    """
+    rgb = Rgb(background=layer.background)
+    shown = layer if opacity >= 1.0 or isinstance(layer, Rgb) else Over(layer, max(opacity, 0.0))
+    sides = [shown] if compare_at is None or isinstance(layer, Rgb) else [rgb, shown]
+    if visible is not None:
+        sides = [Faded(side, visible) for side in sides]
+    if strengths is not None:
+        sides = [Tint(side, strengths) for side in sides]
+    return sides[0] if len(sides) == 1 else Split(*sides, at=min(max(compare_at, 0.0), 1.0))
+
+
+@dataclass(frozen=True)
+class Over(Layer):
+    """A layer over the scene in its colours: 0 is the scene, 1 the layer. Forms are on the way to the layer's."""
+
+    layer: Layer
+    opacity: float  # in [0, 1]
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The layer's."""
+        return self.layer.title
+
+    @property
+    def hint(self) -> str:  # type: ignore[override]
+        """The layer's."""
+        return self.layer.hint
+
+    @property
+    def background(self) -> Color:  # type: ignore[override]
+        """The layer's."""
+        return self.layer.background
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """The scene's and the layer's."""
+        return 3 + self.layer.channels
+
+    def on(self, background: Color) -> Self:
+        return replace(self, layer=self.layer.on(background))
+
+    @property
+    def form(self) -> Form | None:
+        return None if self.layer.form is None else Between(self.layer.form, self.opacity)
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
+        alpha = self.layer.alpha(gaussians, camera)
+        return None if alpha is None else torch.lerp(torch.ones_like(alpha), alpha, self.opacity)
+
+    def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
+        return replace(self, layer=self.layer.fit(gaussians, camera))
+
+    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
+        return torch.cat([gaussians.colors(camera), self.layer.values(gaussians, camera)], dim=1)
+
+    def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
+        scene = Rgb(background=self.background).shade(image[..., :3], alpha)
+        return torch.lerp(scene, self.layer.shade(image[..., 3:], alpha), self.opacity)
+
+    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
+        scene = gaussians.colors(camera).clamp(0.0, 1.0)
+        return torch.lerp(scene, self.layer.colors(gaussians, camera), self.opacity)
+
+
+@dataclass(frozen=True)
+class Faded(Layer):
+    """A layer in which some Gaussians are pale or gone, so that they hide nothing."""
+
+    layer: Layer
+    visible: Float[Tensor, " n"]  # how much of each is there, in [0, 1]; 0: it is hidden
+
+    @classmethod
+    def but(cls, layer: Layer, kept: Bool[Tensor, " n"], ghost: float = GHOST) -> Self:
+        """Everything fades but some Gaussians; ``ghost`` is how much of the others stays, in [0, 1]."""
+        return cls(layer, torch.where(kept, 1.0, ghost))
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The layer's."""
+        return self.layer.title
+
+    @property
+    def hint(self) -> str:  # type: ignore[override]
+        """The layer's."""
+        return self.layer.hint
+
+    @property
+    def background(self) -> Color:  # type: ignore[override]
+        """The layer's."""
+        return self.layer.background
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """The layer's."""
+        return self.layer.channels
+
+    def on(self, background: Color) -> Self:
+        return replace(self, layer=self.layer.on(background))
+
+    @property
+    def form(self) -> Form | None:
+        return self.layer.form
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"]:
+        alpha = self.visible.to(gaussians.means)
+        below = self.layer.alpha(gaussians, camera)
+        return alpha if below is None else alpha * below
+
+    def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
+        return replace(self, layer=self.layer.fit(gaussians, camera))
+
+    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
+        return self.layer.values(gaussians, camera)
+
+    def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
+        return self.layer.shade(image, alpha)
+
+    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
+        return self.layer.colors(gaussians, camera)
+
+
+@dataclass(frozen=True)
+class Split(Layer):
+    """Two layers side by side, with the border at a share of the picture's width. Other layers go inside, not around.
+
+    Pictures are exact per pixel. For renderers that blend colours themselves each Gaussian is on the side of its
+    centre, and has its own form unless both sides have the same.
+    """
+
+    left: Layer
+    right: Layer
+    at: float = 0.5  # in [0, 1]
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The right layer's: that is what is compared."""
+        return self.right.title
+
+    @property
+    def hint(self) -> str:  # type: ignore[override]
+        """The right layer's."""
+        return self.right.hint
+
+    @property
+    def background(self) -> Color:  # type: ignore[override]
+        """The right layer's."""
+        return self.right.background
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """Of both."""
+        return self.left.channels + self.right.channels
+
+    def on(self, background: Color) -> Self:
+        return replace(self, left=self.left.on(background), right=self.right.on(background))
+
+    @property
+    def form(self) -> Form | None:
+        return self.right.form if self.left.form == self.right.form else None
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
+        sides = [side.alpha(gaussians, camera) for side in (self.left, self.right)]
+        if all(side is None for side in sides):
+            return None
+        ones = gaussians.means.new_ones(len(gaussians))
+        left, right = (ones if side is None else side for side in sides)
+        return torch.where(self.on_the_left(gaussians, camera), left, right)
+
+    def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
+        return replace(self, left=self.left.fit(gaussians, camera), right=self.right.fit(gaussians, camera))
+
+    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
+        return torch.cat([side.values(gaussians, camera) for side in (self.left, self.right)], dim=1)
+
+    def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
+        left, right = image[..., : self.left.channels], image[..., self.left.channels :]
+        return self._joined(self.left.shade(left, alpha), self.right.shade(right, alpha))
+
+    def picture(self, gaussians: Gaussians, camera: Camera, splat: Splat = splat) -> Float[Tensor, "h w 3"]:
+        sides = (self.left, self.right)
+        if self.left.form == self.right.form and all(side.alpha(gaussians, camera) is None for side in sides):
+            return super().picture(gaussians, camera, splat)
+        return self._joined(*(side.picture(gaussians, camera, splat) for side in sides))
+
+    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
+        left, right = (side.colors(gaussians, camera) for side in (self.left, self.right))
+        return torch.where(self.on_the_left(gaussians, camera)[:, None], left, right)
+
+    def on_the_left(self, gaussians: Gaussians, camera: Camera) -> Bool[Tensor, " n"]:
+        """Whose centres are left of the border; nobody behind the camera is."""
+        view = camera.world_to_camera.to(gaussians.means)
+        x, z = (gaussians.means @ view[row, :3] + view[row, 3] for row in (0, 2))
+        focal, center = camera.intrinsics[0, 0].item(), camera.intrinsics[0, 2].item()
+        return (z > NEAR) & (focal * x < (self.at * camera.width - center) * z)
+
+    def _joined(self, left: Float[Tensor, "h w 3"], right: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w 3"]:
+        width = left.shape[1]
+        columns = torch.arange(width, device=left.device) + 0.5
+        return torch.where((columns < self.at * width)[None, :, None], left, right)
