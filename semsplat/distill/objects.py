@@ -3,11 +3,9 @@
     objects.json            names, colours, parents, facts; names the tensors that hold the ids
     selections.safetensors  ids, one tensor for each set of them, named by its digest
 
-A tensor is never changed under its name, and objects.json is replaced after the tensors that it names are there. So a
-process that ends in between leaves the objects as they were before.
+Both change as one: see :mod:`semsplat.splatting.id_sets`.
 """
 
-import hashlib
 import json
 import math
 import unicodedata
@@ -22,14 +20,27 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from ..splatting import id_sets
 from ..splatting.errors import InputError
-from ..splatting.files import reason, replacing
+from ..splatting.files import reason
 from ..splatting.gaussians import Gaussians
 from ..splatting.lock import alone
-from ..splatting.tensors import load_tensors, save_tensors
+from ..splatting.tensors import load_tensors
 from .palette import Color, color_of, from_hex, next_colors, to_hex
 
-__all__ = ["Color", "Thing", "change", "clean_name", "color_of", "free_name", "put", "read", "remove", "write"]
+__all__ = [
+    "Color",
+    "Thing",
+    "change",
+    "clean_name",
+    "color_of",
+    "free_name",
+    "put",
+    "read",
+    "remove",
+    "settled",
+    "write",
+]
 
 OBJECTS, SELECTIONS, LOCK = "objects.json", "selections.safetensors", ".objects.lock"
 LONGEST_NAME = 120  # characters
@@ -170,7 +181,12 @@ def _reparented(thing: Thing, things: dict[str, Thing], gone: set[str]) -> Thing
     return replace(thing, parent=parent)
 
 
-def _write(folder: Path, things: Sequence[Thing]) -> list[Thing]:
+def settled(things: Sequence[Thing]) -> list[Thing]:
+    """The things as they would be saved: names clean, ids ascending, each with a colour.
+
+    Raises:
+        InputError: two of one name, a name that is none, no Gaussians, a parent that is not there, a ring of parents.
+    """
     colors = next_colors([thing.color for thing in things])
     things = [
         replace(thing, name=clean_name(thing.name), ids=thing.ids.detach().cpu().unique(), color=color)
@@ -179,16 +195,16 @@ def _write(folder: Path, things: Sequence[Thing]) -> list[Thing]:
     complaint = _complaint(things)
     if complaint:
         raise InputError(f"Objects cannot be saved so: {complaint}.")
-    keys = [_key(thing.ids) for thing in things]
-    wanted = {key: thing.ids for key, thing in zip(keys, things, strict=True)}
-    kept = _named_now(folder)
-    before = {key: ids for key, ids in _tensors_now(folder).items() if key in kept}
-    save_tensors(folder / SELECTIONS, before | wanted, {})  # old and new: right for either objects.json
+    return things
+
+
+def _write(folder: Path, things: Sequence[Thing]) -> list[Thing]:
+    things = settled(things)
+    keys = [id_sets.digest(thing.ids) for thing in things]
+    sets = {key: thing.ids for key, thing in zip(keys, things, strict=True)}
     entries = [_entry(thing, key) for thing, key in zip(things, keys, strict=True)]
-    with replacing(folder / OBJECTS) as temporary:
-        temporary.write_text(json.dumps({"version": VERSION, "objects": entries}, indent=1) + "\n", encoding="utf-8")
-    if before.keys() - wanted.keys():
-        save_tensors(folder / SELECTIONS, wanted, {})
+    content = {"version": VERSION, "objects": entries}
+    id_sets.write(folder / OBJECTS, content, folder / SELECTIONS, sets, _named_now(folder))
     return things
 
 
@@ -236,7 +252,7 @@ def _thing(path: Path, entry: Any, tensors: dict[str, Tensor]) -> Thing:
     except (KeyError, TypeError, ValueError, InputError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise _damaged(path, said) from error
-    if ids.dtype != torch.int64 or ids.ndim != 1 or not len(ids) or not (ids.diff() > 0).all():
+    if not id_sets.is_set(ids) or not len(ids):
         raise _damaged(path.with_name(SELECTIONS), f"the ids of '{name}' are no ascending whole numbers")
     return Thing(name, ids, facts, parent, color)
 
@@ -248,17 +264,6 @@ def _named_now(folder: Path) -> set[str]:
         return {entry["selection"] for entry in content["objects"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
-
-
-def _tensors_now(folder: Path) -> dict[str, Tensor]:
-    try:
-        return load_tensors(folder / SELECTIONS, "")[0]
-    except InputError:
-        return {}
-
-
-def _key(ids: Int64[Tensor, " k"]) -> str:
-    return hashlib.sha256(ids.numpy().astype("<i8").tobytes()).hexdigest()[:24]
 
 
 def _json(value: Any) -> Any:

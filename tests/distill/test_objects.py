@@ -14,6 +14,7 @@ from scenes import cloud
 from semsplat.distill import objects
 from semsplat.distill.objects import Thing, clean_name, free_name, put, read, remove, write
 from semsplat.distill.palette import color_of
+from semsplat.splatting import id_sets
 from semsplat.splatting.errors import InputError
 
 
@@ -129,7 +130,7 @@ def test_hostile_selections_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / objects.SELECTIONS
     key = json.loads((tmp_path / objects.OBJECTS).read_text())["objects"][0]["selection"]
     for bad in (torch.tensor([2, 1]), torch.tensor([1.0]), torch.zeros(0, dtype=torch.int64), torch.tensor([[1]])):
-        objects.save_tensors(path, {key: bad}, {})
+        id_sets.save_tensors(path, {key: bad}, {})
         with pytest.raises(InputError, match="no ascending whole numbers"):
             read(tmp_path)
     path.write_bytes(path.read_bytes()[:9])
@@ -160,15 +161,15 @@ def test_an_end_between_two_files_loses_nothing(
 
         return call
 
-    monkeypatch.setattr(objects, "save_tensors", counted(objects.save_tensors))
-    monkeypatch.setattr(objects, "replacing", counted(objects.replacing))
+    monkeypatch.setattr(id_sets, "save_tensors", counted(id_sets.save_tensors))
+    monkeypatch.setattr(id_sets, "replacing", counted(id_sets.replacing))
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, [thing("a", 9), thing("c", 3)])
     monkeypatch.undo()
     found = {one.name: one.ids.tolist() for one in read(tmp_path)}
     assert found == ({"a": [9], "c": [3]} if writes_before == 2 else {"a": [1], "b": [2]})
     put(tmp_path, thing("d", 4))
-    assert len(objects.load_tensors(tmp_path / objects.SELECTIONS, "")[0]) == 3  # and no rubbish stays
+    assert len(id_sets.load_tensors(tmp_path / objects.SELECTIONS, "")[0]) == 3  # and no rubbish stays
 
 
 def _put_some(folder: Path, name: str) -> None:
