@@ -1,0 +1,81 @@
+"""How many pixels there is time for, found from how long pictures took. Knows no picture and no page."""
+
+from dataclasses import dataclass
+
+SIZES = (1.0, 0.75, 0.5, 0.35, 0.25, 1 / 6)  # of a picture's sides, finest first
+TARGET = 0.08  # seconds a picture may take while the camera moves
+WORTH = 1.5  # times the coarsest picture's seconds: what does not depend on pixels is not paid with them
+MARGIN = 0.8  # finer only if it takes this part of what is allowed, so that sizes do not flicker
+MEMORY = 20  # pictures after which a measurement counts half, and a newer one replaces it
+NEWEST = 0.4  # share of the newest measurement in what is held of a size
+PATIENCE = 0.25  # seconds that a still picture may always take
+STRIDE = 4.0  # times longer than the one before: what a still picture may take at least
+
+
+@dataclass
+class _Known:
+    seconds: float
+    turn: int
+
+
+class Ladder:
+    """Chooses among SIZES by their number: 0 is full size, the last the coarsest."""
+
+    def __init__(self, target: float = TARGET) -> None:
+        self.target = target
+        self.level = 2  # of the newest moving picture
+        self._known: dict[int, _Known] = {}
+        self._turn = 0
+
+    def took(self, level: int, seconds: float) -> None:
+        """A picture of this size took so long; a single slow one among fast ones counts little.
+
+        The first of all does not count: it paid for what is made only once.
+        """
+        self._turn += 1
+        if self._turn == 1:
+            return
+        before = self._known.get(level)
+        if before is not None and self._turn - before.turn <= MEMORY:
+            seconds = before.seconds + NEWEST * (min(seconds, 3.0 * before.seconds) - before.seconds)
+        self._known[level] = _Known(seconds, self._turn)
+
+    def expected(self, level: int) -> float:
+        """Seconds, 0 before anything is known: a line over pixels through what the newest size takes.
+
+        Neither what is fixed nor what a pixel takes is negative. Where other sizes are not known, or only from long
+        ago, at least half is taken for fixed: so that finer ones are tried again.
+        """
+        if not self._known:
+            return 0.0
+        newest = max(self._known, key=lambda k: self._known[k].turn)
+        x, y = SIZES[newest] ** 2, self._known[newest].seconds
+        others = {k: known for k, known in self._known.items() if k != newest}
+        slope = min(max(self._slope(x, y, others), 0.0), y / x)
+        if all(self._turn - known.turn > MEMORY for known in others.values()):
+            slope = min(slope, 0.5 * y / x)
+        return y + slope * (SIZES[level] ** 2 - x)
+
+    def _slope(self, x: float, y: float, others: dict[int, _Known]) -> float:
+        """Of the line through (x, y) that fits others best, newer ones more."""
+        up = down = 0.0
+        for k, known in others.items():
+            weight, run = 0.5 ** ((self._turn - known.turn) / MEMORY), SIZES[k] ** 2 - x
+            up, down = up + weight * run * (known.seconds - y), down + weight * run * run
+        return up / down if down > 1e-9 else y / x
+
+    def moving(self) -> int:
+        """Size of the next picture while the camera moves: the finest that is fast enough."""
+        if self._known:
+            allowed = max(self.target, WORTH * self.expected(len(SIZES) - 1))
+            margins = (MARGIN if k < self.level else 1.0 for k in range(len(SIZES)))
+            fits = (k for k, margin in enumerate(margins) if self.expected(k) <= margin * allowed)
+            self.level = next(fits, len(SIZES) - 1)
+        return self.level
+
+    def finer(self, level: int) -> int:
+        """Size of the next picture while the camera rests: full if that is quick, else some steps on the way."""
+        if not self._known:
+            return max(level - 1, 0)
+        allowed = max(PATIENCE, STRIDE * self.expected(level))
+        return next((k for k in range(level) if self.expected(k) <= allowed), max(level - 1, 0))
