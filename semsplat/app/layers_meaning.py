@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ..distill.field import FeatureField
 from ..splatting.camera import Camera
+from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from .layers import Color, Layer, ramp
 
@@ -29,6 +30,7 @@ LOW_TO_HIGH: tuple[Color, ...] = (
 )
 HEAT_SHARE = 0.65  # of a heat picture's colour is the ramp, the rest a grey picture of the scene
 UNKNOWN = 0.1  # coverage below which there is no score to show
+SAMPLE = 50_000  # Gaussians that are enough to tell how the features of a scene vary
 TAIL = 0.02  # of the weight at each end lies outside the range of a picture, so that strays do not set it
 
 
@@ -46,26 +48,9 @@ class Features(Layer):
     background: Color = (0.0, 0.0, 0.0)
 
     @classmethod
-    def of(cls, gaussians: Gaussians, field: FeatureField) -> Self:
-        """The layer of a field with its basis and range made once for the whole scene, so that nothing flickers.
-
-        Red, green and blue are the first three principal components of the decoded features (not of the codes, so
-        through the d x d Gram matrix); the others are added to them in directions of their own, or else many classes
-        that are alike in size would look the same. Gaussians count by opacity times reliability.
-        """
-        codes = field.codes(gaussians).double()
-        weight = (gaussians.opacities * field.reliability(gaussians)).double()
-        weight = weight / weight.sum().clamp_min(1e-12)
-        centered = codes - weight @ codes
-        decoder = field.decoder.to(codes)
-        values, vectors = torch.linalg.eigh(decoder @ decoder.T)
-        root = vectors * values.clamp_min(0.0).sqrt()  # Gram = root @ root.T
-        components = torch.linalg.eigh(root.T @ (centered.T * weight) @ centered @ root)[1].flip(-1)
-        basis = _signed(root @ components) @ _directions(codes.shape[1]).to(codes)
-        projected = codes @ basis
-        ends = [quantiles(projected[:, i], weight, (TAIL, 1.0 - TAIL)) for i in range(3)]
-        low, high = (torch.stack([end[i] for end in ends]).to(gaussians.means) for i in range(2))
-        return cls(field.columns, basis.to(gaussians.means), low, high)
+    def of(cls, gaussians: Gaussians, field: FeatureField) -> "Features":
+        """All components of a field as colours; whoever draws again keeps the :class:`Principal` of the scene."""
+        return Principal.of(gaussians, field).layer()
 
     def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
         return gaussians.features[:, self.columns] @ self.basis.to(gaussians.features)
@@ -75,6 +60,65 @@ class Features(Layer):
         mean = image / alpha.clamp_min(1e-6)
         place = torch.where(high > low, (mean - low) / (high - low).clamp_min(1e-12), 0.5).clamp(0.0, 1.0)
         return alpha * place + (1.0 - alpha) * image.new_tensor(self.background)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The principal components of a field's features and their ranges: made once for a scene, so nothing flickers."""
+
+    columns: slice  # of Gaussians.features: the codes
+    basis: Float[Tensor, "d k"]  # component = code @ basis; the one that varies most first
+    shares: Float[Tensor, " k"]  # of the variance that each explains; their sum is 1, or 0 where nothing varies
+    sample: Float[Tensor, "m k"]  # components of Gaussians that stand for all
+    weights: Float[Tensor, " m"]
+
+    @classmethod
+    def of(cls, gaussians: Gaussians, field: FeatureField) -> Self:
+        """Components of the decoded features (not of the codes, so through the d x d Gram matrix).
+
+        Of at most SAMPLE Gaussians, one in every so many; they count by opacity times reliability.
+        """
+        gaussians = gaussians[:: max(1, -(-len(gaussians) // SAMPLE))]
+        codes = field.codes(gaussians).double()
+        weights = (gaussians.opacities * field.reliability(gaussians)).double()
+        weights = weights / weights.sum().clamp_min(1e-12)
+        centered = codes - weights @ codes
+        decoder = field.decoder.to(codes)
+        values, vectors = torch.linalg.eigh(decoder @ decoder.T)
+        root = vectors * values.clamp_min(0.0).sqrt()  # Gram = root @ root.T
+        variances, components = torch.linalg.eigh(root.T @ (centered.T * weights) @ centered @ root)
+        variances = variances.flip(-1).clamp_min(0.0)
+        basis = _signed(root @ components.flip(-1))
+        shares = variances / variances.sum().clamp_min(torch.finfo(variances.dtype).tiny)
+        return cls(field.columns, *(t.to(gaussians.means) for t in (basis, shares, codes @ basis, weights)))
+
+    @property
+    def count(self) -> int:
+        """How many components explain at least a thousandth of the variance each."""
+        return int((self.shares >= 0.001).sum())
+
+    def layer(self, components: tuple[int, int, int] | None = None) -> Features:
+        """Components as red, green and blue.
+
+        Args:
+            components: three indices from 0, of which some may be equal. None: the first three, and the others added
+                in directions of their own; else many classes that are alike in size would look the same.
+
+        Raises:
+            InputError: there is no such component.
+        """
+        directions = _directions(max(self.basis.shape[1], 3)).to(self.basis)
+        for place in components or ():
+            if not 0 <= place < len(directions):
+                raise InputError(f"There is no component {place + 1}; the field has {len(self.shares)}.")
+        if components is not None:
+            directions = torch.zeros_like(directions)
+            directions[list(components), [0, 1, 2]] = 1.0
+        directions = directions[: self.basis.shape[1]]
+        shown = self.sample @ directions
+        ends = [quantiles(shown[:, i], self.weights, (TAIL, 1.0 - TAIL)) for i in range(3)]
+        low, high = (torch.stack([end[i] for end in ends]) for i in range(2))
+        return Features(self.columns, self.basis @ directions, low, high)
 
 
 @dataclass(frozen=True)
@@ -121,16 +165,33 @@ class Things(Layer):
 
     @classmethod
     def of(
-        cls, selections: Sequence[Bool[Tensor, " n"]], colors: Sequence[Color], count: int, strength: float = 0.6
+        cls,
+        selections: Sequence[Bool[Tensor, " n"]],
+        colors: Sequence[Color],
+        count: int,
+        strength: float = 0.6,
+        highlight: int | None = None,
     ) -> Self:
-        """The layer of some selections over ``count`` Gaussians; strength: in [0, 1], 1 hides the scene's own."""
+        """The layer of some selections over ``count`` Gaussians.
+
+        Args:
+            strength: in [0, 1]; 1 hides the scene's own colours.
+            highlight: the number of the thing that stands out from the others, which are then a third as strong.
+        """
         tints = torch.zeros(count, 4)
         covered = torch.zeros(count)
-        for selection, color in zip(selections, colors, strict=True):
-            rows = selection.to(tints)
-            tints += rows[:, None] * tints.new_tensor([*color, 1.0])
-            covered += rows
-        return cls(strength * tints / covered.clamp_min(1.0)[:, None])
+        for number, (selection, color) in enumerate(zip(selections, colors, strict=True)):
+            rows = selection.cpu().nonzero()[:, 0]
+            share = strength if highlight in (None, number) else strength / 3.0
+            tints[rows] += share * tints.new_tensor([*color, 1.0])
+            covered[rows] += 1.0
+        return cls(tints / covered.clamp_min(1.0)[:, None])
+
+    @classmethod
+    def labelled(cls, labels: Int64[Tensor, " n"], colors: Sequence[Color], strength: float = 0.6) -> Self:
+        """The layer of labels, each an index into ``colors``, or -1 for none."""
+        table = torch.tensor([*([*color, 1.0] for color in colors), [0.0] * 4])
+        return cls(strength * table[labels.cpu()])
 
     def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 7"]:
         return torch.cat([gaussians.colors(camera), self.tints.to(gaussians.means)], dim=1)

@@ -12,7 +12,7 @@ from ..splatting.gaussians import Gaussians, neighbour_distance
 from .layers import Color, Form, Layer
 
 SOLID = 0.999  # opacity of what stands in for a Gaussian
-FAINT = 0.05  # Gaussians less opaque than this stay as they are: hardly there
+FAINT = 0.1  # Gaussians less opaque than this are hardly there
 SAMPLE = 10_000  # Gaussians that are enough to tell the spacing
 
 
@@ -35,7 +35,7 @@ class Normals(Layer):
 
 @dataclass(frozen=True)
 class Solid:
-    """A form: every Gaussian opaque, ``factor`` times as large."""
+    """A form: every Gaussian opaque, ``factor`` times as large. Those that are hardly there stay as they are."""
 
     factor: float
 
@@ -54,10 +54,9 @@ class Dots:
     size: float  # standard deviation, world units
 
     def __call__(self, gaussians: Gaussians) -> Gaussians:
-        seen = gaussians.opacities > FAINT
         return gaussians.replace(
             log_scales=torch.full_like(gaussians.log_scales, torch.tensor(self.size).log().item()),
-            logit_opacities=torch.where(seen, _logit(SOLID), gaussians.logit_opacities),
+            logit_opacities=torch.full_like(gaussians.logit_opacities, _logit(SOLID)),
         )
 
 
@@ -76,24 +75,32 @@ class Between:
 
 @dataclass(frozen=True)
 class Ellipsoids(Layer):
-    """Every Gaussian as an opaque ellipsoid in its colour, a little lighter or darker than its neighbours."""
+    """Every Gaussian as an opaque ellipsoid in its colour, darker towards its rim.
+
+    A direction of its own is blended with each colour. Where one Gaussian fills a pixel the blend is as long as the
+    directions are, and where many share it, it is shorter: that is the rim. Renderers that blend colours themselves
+    tell neighbours apart by their brightness only.
+    """
 
     title: ClassVar[str] = "Ellipsoids"
     hint: ClassVar[str] = "Every Gaussian as a solid ellipsoid: what the scene is made of."
-    channels: ClassVar[int] = 3
-    factor: float = 0.85  # of the standard deviations; half covered at 1.18 of them
+    channels: ClassVar[int] = 6
+    factor: float = 0.6  # of the standard deviations; half covered at 1.18 of them
     background: Color = (0.0, 0.0, 0.0)
 
     @property
     def form(self) -> Form | None:
         return Solid(self.factor)
 
-    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
-        turn = (0.618034 * (gaussians.ids % 65_536)).frac()[:, None].to(gaussians.means)
-        return gaussians.colors(camera, degree=0).clamp(0.0, 1.0) * (0.8 + 0.3 * turn) + 0.03
+    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 6"]:
+        number = (gaussians.ids % 65_536).to(gaussians.means)
+        light = 0.8 + 0.35 * (0.754878 * number).frac()
+        colors = gaussians.colors(camera, degree=0).clamp(0.0, 1.0) * light[:, None]
+        return torch.cat([colors, _directions(number)], dim=1)
 
-    def shade(self, image: Float[Tensor, "h w 3"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
-        return image + (1.0 - alpha) * image.new_tensor(self.background)
+    def shade(self, image: Float[Tensor, "h w 6"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
+        alone = (image[..., 3:].norm(dim=-1, keepdim=True) / alpha.clamp_min(1e-6)).clamp_max(1.0)
+        return image[..., :3] * (0.35 + 0.75 * alone.square()) + (1.0 - alpha) * image.new_tensor(self.background)
 
 
 @dataclass(frozen=True)
@@ -108,8 +115,8 @@ class Points(Layer):
 
     @classmethod
     def of(cls, gaussians: Gaussians) -> Self:
-        """Dots that leave gaps between them: a fifth of the usual distance to the nearest."""
-        return cls(0.2 * spacing(gaussians))
+        """With dots of half the usual distance to the nearest."""
+        return cls(0.5 * spacing(gaussians))
 
     def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
         return self if self.size else replace(self, size=self.of(gaussians).size)
@@ -150,6 +157,13 @@ def spacing(gaussians: Gaussians) -> float:
         return 0.01
     sample = gaussians.means[::step]
     return max(neighbour_distance(sample, 1).median().item() / step**0.5, 1e-6)
+
+
+def _directions(number: Float[Tensor, " n"]) -> Float[Tensor, "n 3"]:
+    """Unit vectors: points of a golden spiral, so that numbers close to each other are far apart on the sphere."""
+    height, turn = 2.0 * (0.618034 * number).frac() - 1.0, 2.399963 * number
+    ring = (1.0 - height.square()).sqrt()
+    return torch.stack([ring * turn.cos(), ring * turn.sin(), height], dim=1)
 
 
 def _logit(share: float) -> float:

@@ -1,18 +1,82 @@
-"""What stands above a sheet of pictures: its title, what its colours mean."""
+"""What colours mean: what stands above a sheet of pictures, and legends for a page."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, Int64, UInt8
 from PIL import Image, ImageDraw
+from torch import Tensor
 
+from ..distill.palette import to_hex
 from .layers import Color
 from .layers_meaning import Heat
 from .pictures import INK, LETTERS, PAPER, font, one_line, to_bytes
 
 LINE, GAP, BOX = 18, 4, 12  # pixels
 LONGEST = 60  # characters of a name
+BINS, TALL = 120, 72  # of a histogram: columns, pixels
+WHITE, BLACK = (255, 255, 255), (24, 26, 30)  # papers of a light and of a dark page
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a legend."""
+
+    name: str  # any text
+    color: Color
+    count: int  # of Gaussians
+
+    @property
+    def hex(self) -> str:
+        """The colour as #rrggbb."""
+        return to_hex(self.color)
+
+
+def entries(names: Sequence[str], colors: Sequence[Color], labels: Int64[Tensor, " n"]) -> list[Entry]:
+    """The legend of labels, each an index into ``names`` and ``colors`` or -1: what most Gaussians are comes first."""
+    counts = torch.bincount(labels[labels >= 0], minlength=len(names)).tolist()
+    lines = [Entry(name, color, count) for name, color, count in zip(names, colors, counts, strict=True)]
+    return sorted(lines, key=lambda line: -line.count)
+
+
+def heat_legend(
+    heat: Heat, threshold: float | None, kind: str, dark: bool, width: int = 600
+) -> UInt8[np.ndarray, "h w 3"]:
+    """How many Gaussians have which score, in the colours of the heat, with numbers at the ends: for a page.
+
+    Args:
+        threshold: marked; what is below it is pale. kind: what the scores are called. dark: the page is.
+        width: pixels; letters are drawn twice as large as usual, for a picture that is shown at half its size.
+    """
+    paper, ink = (BLACK, INK) if dark else (WHITE, (40, 42, 48))
+    low, high, letters = heat.low, heat.high, font(2 * LETTERS - 2)
+    scores = torch.linspace(low, high, width)
+    colors = heat.heat(scores[:, None]) * 255.0
+    tall = _histogram(heat.scores, low, high, width)
+    rows = torch.arange(TALL, 0, -1)[:, None] <= (TALL * tall).ceil()[None]
+    kept = torch.ones(width) if threshold is None else torch.where(scores >= threshold, 1.0, 0.35)
+    columns = torch.lerp(torch.tensor(paper).float(), colors, kept[:, None])
+    graph = torch.where(rows[..., None], columns[None], torch.tensor(paper).float())
+    strip = colors[None].expand(BOX + 8, -1, -1)
+    picture = torch.cat([graph, torch.tensor(paper).expand(4, width, 3), strip]).round().byte().numpy()
+    top = 2 * LINE
+    image = Image.new("RGB", (width, top + len(picture) + 2 * LINE), paper)
+    image.paste(Image.fromarray(picture), (0, top))
+    draw = ImageDraw.Draw(image)
+    below = top + len(picture) + 2
+    draw.text((0, below), f"{low:.3g}", fill=ink, font=letters)
+    draw.text((width / 2, below), _shortened(kind, 32), fill=ink, font=letters, anchor="ma")
+    draw.text((width, below), f"{high:.3g}", fill=ink, font=letters, anchor="ra")
+    if threshold is not None:
+        place = (width - 1) * min(max((threshold - low) / max(high - low, 1e-12), 0.0), 1.0)
+        for color, thick in ((paper, 8), (ink, 3)):
+            draw.line([(place, top), (place, top + len(picture))], fill=color, width=thick)
+        text = f"{threshold:.3g}"
+        half = letters.getlength(text) / 2
+        draw.text((min(max(place, half), width - half), 4), text, fill=ink, font=letters, anchor="ma")
+    return np.asarray(image)
 
 
 def title(text: str) -> UInt8[np.ndarray, "h w 3"]:
@@ -46,8 +110,9 @@ def bar(heat: Heat, kind: str, threshold: float | None, width: int = 400) -> UIn
     return np.asarray(image)
 
 
-def names(things: Sequence[tuple[str, Color]], width: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Names beside boxes in their colours, in as many lines as ``width`` pixels ask for."""
+def names(things: Sequence[tuple[str, Color]], width: int, dark: bool = True) -> UInt8[np.ndarray, "h w 3"]:
+    """Names beside boxes in their colours, in as many lines as ``width`` pixels ask for; on dark or on white paper."""
+    paper, ink = (PAPER, INK) if dark else (WHITE, (40, 42, 48))
     places, left, top, widest = [], GAP, 0, 1
     shown = [(_shortened(name), color) for name, color in things]
     for name, _ in shown:
@@ -57,12 +122,12 @@ def names(things: Sequence[tuple[str, Color]], width: int) -> UInt8[np.ndarray, 
         places.append((left, top))
         left += needed
         widest = max(widest, left)
-    image = Image.new("RGB", (widest, top + LINE + GAP), PAPER)
+    image = Image.new("RGB", (widest, top + LINE + GAP), paper)
     draw = ImageDraw.Draw(image)
     for (x, y), (name, color) in zip(places, shown, strict=True):
         fill = tuple(round(255 * min(max(part, 0.0), 1.0)) for part in color)
         draw.rectangle([x, y + 3, x + BOX, y + 3 + BOX], fill=fill)
-        draw.text((x + BOX + GAP, y + 2), name, fill=INK, font=font())
+        draw.text((x + BOX + GAP, y + 2), name, fill=ink, font=font())
     return np.asarray(image)
 
 
@@ -77,9 +142,17 @@ def below_each_other(parts: Sequence[UInt8[np.ndarray, "_h _w 3"]]) -> UInt8[np.
     return np.asarray(image)
 
 
-def _shortened(text: str) -> str:
+def _histogram(scores: Float[Tensor, " n"], low: float, high: float, width: int) -> Float[Tensor, " w"]:
+    """Height of each of ``width`` columns, in [0, 1]: the square root of how many scores there are around it."""
+    inside = scores[(scores >= low) & (scores <= high)].float().cpu()
+    counts = torch.histc(inside, BINS, low, high).sqrt()
+    counts = counts / counts.max().clamp_min(1.0)
+    return counts[(torch.arange(width) * BINS) // width]
+
+
+def _shortened(text: str, longest: int = LONGEST) -> str:
     text = one_line(text)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _line(text: str, size: int) -> UInt8[np.ndarray, "h w 3"]:
