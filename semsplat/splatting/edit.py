@@ -5,13 +5,14 @@ any edit of a list can be switched off and the others still mean the same.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import torch
 from jaxtyping import Int64
 
-from . import formats
+from . import formats, id_sets
 from .edit_base import Edit, Minting, Named, Quaternion, Vector, between, counted, finite, mint, shown
 from .edit_color import Hue, Opacity, Tint
 from .edit_place import LARGEST, SMALLEST, Move, Rotate, Scale, pivot, transformed, turn, unit
@@ -21,7 +22,7 @@ from .gaussians import Gaussians
 
 __all__ = [
     "KINDS", "Delete", "Duplicate", "Edit", "Hue", "Insert", "Keep", "Minting", "Move", "Named", "Opacity",
-    "Quaternion", "Rotate", "Scale", "Tint", "Vector", "describe", "pivot", "turn",
+    "Quaternion", "Rotate", "Scale", "Tint", "Vector", "describe", "pivot", "source_digest", "turn",
 ]  # fmt: skip
 
 
@@ -131,6 +132,11 @@ class Insert(Minting):
         """See :attr:`Edit.work`."""
         return len(self.source)
 
+    @cached_property
+    def digest(self) -> str:
+        """See :func:`source_digest`."""
+        return source_digest(self.source)
+
     def on(self, table: Table) -> None:
         """See :meth:`Edit.on`."""
         table.append(self._placed.replace(ids=self.minted))
@@ -148,3 +154,8 @@ KINDS: dict[str, type[Edit]] = {
 def describe(edit: Edit) -> str:
     """A short plain sentence for a list, without a full stop: Delete 312 Gaussians."""
     return edit.describe()
+
+
+def source_digest(source: Gaussians) -> str:
+    """Says what Gaussians are, but for features and ids: under this an inserted scene is saved."""
+    return id_sets.digest(source.means, source.quats, source.log_scales, source.logit_opacities, source.sh)

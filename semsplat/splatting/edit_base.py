@@ -4,12 +4,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from . import id_sets
 from .edit_table import Table
 from .errors import InputError
 from .gaussians import Gaussians
@@ -64,6 +66,11 @@ class Named(Edit):
     def work(self) -> int:
         """See :attr:`Edit.work`."""
         return len(self.ids)
+
+    @cached_property
+    def digest(self) -> str:
+        """Says which ids: under this they are saved."""
+        return id_sets.digest(self.ids)
 
     @property
     def them(self) -> str:

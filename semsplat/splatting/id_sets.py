@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from .errors import InputError
-from .files import replacing
+from .files import reason, replacing
 from .tensors import load_tensors, save_tensors
 
 
@@ -52,8 +52,17 @@ def write(
         save_tensors(path, kept | dict(sets), {})  # old and new: right for either JSON file
     with replacing(document) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    if before.keys() - sets.keys():
+    if not sets:
+        _remove(path)  # safetensors cannot read what it writes when there is nothing to write
+    elif before.keys() - sets.keys():
         save_tensors(path, sets, {})
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot remove {path}: {reason(error)}.") from error
 
 
 def _sets_now(path: Path) -> dict[str, Tensor]:
