@@ -4,60 +4,81 @@ Private parts of viser 1.1.1 are checked when a server starts. Where one is miss
 :attr:`Server.notes` says what that costs.
 """
 
-import base64
 import contextlib
 import itertools
 import json
-import socket
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
-from ..splatting.gaussians import Gaussians
-from ..splatting.project import covariances, rotations
+from ..splatting.project import rotations
+from .addresses import choose_token, free_port, link
+from .gate import Connection, Gate
+from .traffic import Checker, NotTaken, Uploads
 
 Client = Any  # viser.ClientHandle: one open page
 VERSION = "1.1.1"  # of viser, whose private parts are known
 BRAND = (26, 115, 160)
-LARGEST_VARIANCE = 60_000.0  # half precision ends at 65,504
+WIDEST, FARTHEST = 16_384, 1e12  # pixels of a page; units of a scene
+# The cookie has it now: nobody reads it over a shoulder or sends it on with the address by mistake.
+HIDE_TOKEN = """{ const there = new URL(location.href); there.searchParams.delete("token");
+history.replaceState(history.state, "", there); }"""
+HIDE_PROGRESS = """{ const end = Date.now() + 6000, timer = setInterval(() => {
+  for (const toast of document.querySelectorAll(".mantine-Notification-root"))
+    if (toast.textContent.startsWith("Uploading ") && toast.textContent.endsWith("File uploaded successfully."))
+      toast.style.display = "none";
+  if (Date.now() > end) clearInterval(timer);
+}, 50); }"""
 
 
 class Server:
     """A web server with one page that everybody who opens it shares."""
 
-    def __init__(self, host: str, port: int, title: str) -> None:
+    def __init__(self, host: str, port: int, title: str, token: str | None = None) -> None:
         """Listen on ``host`` and on the first free port from ``port`` upwards (0: any).
 
+        Args:
+            token: what visitors need; without it, a random one where others than this computer can come in.
+
         Raises:
-            InputError: the host is not an address of this computer, or the port is not one.
+            InputError: the host is not an address of this computer, the port is not one, or the token is too short.
         """
         import viser
+        from viser import _messages
 
-        _check_address(host, port)
-        with _quiet():
+        port, self._token = free_port(host, port), choose_token(host, token)
+        self._gate = Gate(host, self._token, f"viser-v{viser.__version__}", Checker(_messages, Uploads()))
+        with _quiet(), self._gate.installed():
             self.viser = viser.ViserServer(host=host, port=port, label=title, verbose=False)
+        if not self._gate.guards:
+            self.stop()
+            raise InputError(f"viser {viser.__version__} cannot be guarded from strangers; install viser=={VERSION}.")
+        self._gate.backlog, self._gate.refuse = self._bytes_waiting, self._refuse
         self.notes: list[str] = []  # sentences: what this page cannot do, and why
         self._turns = itertools.count(time.time_ns() // 1000)  # grows over restarts too: pages keep the newest
         self._private = self._check_private_parts(viser.__version__)
         self._close_the_tunnel()
         if self._private:
             self.viser._websock_server.queue_message(_script(Path(__file__).with_name("page.js").read_text("utf-8")))
+            if self._token is not None:
+                self.viser._websock_server.queue_message(_script(HIDE_TOKEN))
         self.viser.scene.world_axes.visible = False
 
     @property
     def url(self) -> str:
-        """Where the page is."""
-        host = self.viser.get_host()
-        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{self.viser.get_port()}"
+        """The page's address, with the token where one is needed."""
+        return link(self.viser.get_host(), self.port, self._token)
+
+    @property
+    def port(self) -> int:
+        """Where the server really listens."""
+        return self.viser.get_port()
 
     def stop(self) -> None:
         """Close all pages and threads."""
@@ -113,63 +134,38 @@ class Server:
             return
         self.notes.append("This viser's public share link could not be switched off: let only people you trust in.")
 
+    def _bytes_waiting(self, page: Connection) -> int:
+        """What is queued for one page alone and was not sent yet."""
+        state = self.viser._websock_server._client_state_from_id.get(self._number(page))
+        waiting = list(state.message_buffer.message_from_id.values()) if state else []
+        return sum(_size(vars(message)) for message in waiting)
 
-class Splats:
-    """The scene's Gaussians, drawn by every page; each page has its own colours."""
+    def _refuse(self, page: Connection, why: NotTaken) -> None:
+        """Tell a page that a file was not taken, and end its progress bar, which would claim success."""
+        from viser import _messages
 
-    def __init__(self, server: Server, name: str, gaussians: Gaussians, colors: Float[Tensor, "n 3"]) -> None:
-        """Send Gaussians to all pages, now and later.
+        client = self.viser.get_clients().get(self._number(page))
+        if client is None:
+            return
+        self.run(client, HIDE_PROGRESS)
+        done = _messages.FileTransferPartAck(why.message.source_component_uuid, why.message.transfer_uuid, 1, 1)
+        client._websock_connection.queue_message(done)
+        notify(client, "That file was not taken", str(why))
 
-        Args:
-            name: of the node in viser's tree, such as "/scene".
-            gaussians: finite rows only. colors: in [0, 1], until a page gets its own.
-        """
-        self._server, self.name = server, name
-        self._opacities = _bytes(gaussians.opacities)
-        # viser stores covariances in half precision: bring sizes near 1, and let the page scale them back.
-        scales = gaussians.scales.amax(-1)
-        self._zoom = 1.0 / max(scales.median().item(), 1e-12)
-        self._splats = {
-            "centers": (gaussians.means * self._zoom).cpu().numpy().astype(np.float32),
-            "covariances": _held(covariances(gaussians.double()) * self._zoom**2),
-            "opacities": self._opacities[:, None],
-            "scale": 1.0 / self._zoom,
-        }
-        server.viser.scene.add_gaussian_splats(name, rgbs=_bytes(colors), **self._splats)
-        self._own: dict[int, Any] = {}  # by client: private copies, where pages cannot be painted directly
-        self._last: dict[int, bytes] = {}
-
-    def paint(self, client: Client, colors: Float[Tensor, "n 3"]) -> bool:
-        """Give one page its own colours, in [0, 1]; False when it has these already."""
-        rgba = np.concatenate([_bytes(colors), self._opacities[:, None]], axis=1)
-        packed = zlib.compress(rgba.tobytes(), 1)
-        if self._last.get(client.client_id) == packed:
-            return False
-        self._last[client.client_id] = packed
-        text = base64.b64encode(packed).decode()
-        source = f"window.semsplat.paint({json.dumps(self.name)}, {self._server.next_turn()}, '{text}')"
-        if not self._server.run(client, source):
-            self._paint_a_copy(client, rgba)
-        return True
-
-    def forget(self, client: Client) -> None:
-        """A page is gone."""
-        self._own.pop(client.client_id, None)
-        self._last.pop(client.client_id, None)
-
-    def _paint_a_copy(self, client: Client, rgba: UInt8[np.ndarray, "n 4"]) -> None:
-        copy = self._own.get(client.client_id)
-        if copy is None:  # a private node of the same name is drawn instead of the shared one
-            copy = client.scene.add_gaussian_splats(self.name, rgbs=rgba[:, :3], **self._splats)
-            self._own[client.client_id] = copy
-        else:
-            copy.rgbs = rgba[:, :3]
+    def _number(self, page: Connection) -> int:
+        pages = list(self.viser._websock_server._live_connections.items())
+        return next((number for number, connection in pages if connection is page), -1)
 
 
 def camera_of(client: Client) -> Camera | None:
-    """What a page shows now, in pixels of its canvas; None before it has a size."""
+    """What a page shows now, in pixels of its canvas; None before it has a size, or when it is no camera."""
     shown = client.camera
-    if shown.image_width < 1 or shown.image_height < 1:
+    numbers = np.concatenate([shown.wxyz, shown.position, [shown.fov]]).astype(np.float64)
+    if not np.isfinite(numbers).all() or not np.abs(numbers).max() < FARTHEST or not 1e-3 < shown.fov < np.pi - 1e-3:
+        return None
+    if not 0.5 < np.linalg.norm(shown.wxyz) < 2.0:
+        return None
+    if not (1 <= shown.image_width <= WIDEST and 1 <= shown.image_height <= WIDEST):
         return None
     world_to_camera = torch.eye(4)
     rotation = rotations(torch.as_tensor(shown.wxyz, dtype=torch.float64)[None])[0].T
@@ -193,10 +189,10 @@ def escaped(text: str) -> str:
     return "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in text if c.isprintable())
 
 
-def notify(client: Client, title: str, text: str) -> None:
+def notify(client: Client, title: str, text: str, color: str = "red") -> None:
     """A message on one page, shown as it is: viser makes no markup of it."""
     shown = "".join(c for c in text if c.isprintable())
-    client.add_notification(title, shown, color="red", auto_close_seconds=12.0)
+    client.add_notification(title, shown, color=color, auto_close_seconds=12.0 if color == "red" else 6.0)
 
 
 def _script(source: str) -> Any:
@@ -205,26 +201,15 @@ def _script(source: str) -> Any:
     return _messages.RunJavascriptMessage(source=source)
 
 
-def _bytes(values: Tensor) -> np.ndarray:
-    return (values.detach().clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy()
-
-
-def _held(spread: Float[Tensor, "n 3 3"]) -> np.ndarray:
-    """Covariances that half precision can hold: the very largest are shrunk, keeping their shape."""
-    largest = spread.diagonal(dim1=-2, dim2=-1).amax(-1).clamp_min(1e-30)
-    return (spread * (LARGEST_VARIANCE / largest).clamp_max(1.0)[:, None, None]).float().cpu().numpy()
-
-
-def _check_address(host: str, port: int) -> None:
-    """viser tries for ever where nothing can be bound."""
-    if not 0 <= port <= 65535:
-        raise InputError(f"{port} is no port; choose one from 1024 to 65535.")
-    try:
-        family = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as probe:
-            probe.bind((host, 0))
-    except OSError as error:
-        raise InputError(f"Cannot serve on {host!r} ({error.strerror}); use 127.0.0.1 or 0.0.0.0.") from error
+def _size(value: Any) -> int:
+    """Bytes that a message holds, roughly."""
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return len(value) if isinstance(value, str | bytes) else 8
 
 
 @contextlib.contextmanager

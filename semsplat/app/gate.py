@@ -54,9 +54,9 @@ class Gate:
         self._cookie = hashlib.sha256(f"semsplat {token}".encode()).hexdigest()  # a chosen token stays unknown
         self._arrivals = Allowance(MOST_PAGES, 10.0)
         self.guards = False  # whether the server really uses this gate
-        self.pages: set[Page] = set()
-        self.backlog: Callable[[Page], int] = lambda page: 0  # bytes that wait for a page, beside its socket
-        self.refuse: Callable[[Page, NotTaken], None] = lambda page, why: None  # tells a page
+        self.pages: set[Connection] = set()
+        self.backlog: Callable[[Connection], int] = lambda page: 0  # bytes that wait for a page, beside its socket
+        self.refuse: Callable[[Connection, NotTaken], None] = lambda page, why: None  # tells a page
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -69,7 +69,7 @@ class Gate:
             self.guards = True
             asyncio.get_running_loop().set_exception_handler(_one_line)
             options |= {"max_size": LARGE, "max_queue": 4, "logger": _connections}
-            options["create_connection"] = partial(Page, self)
+            options["create_connection"] = partial(Connection, self)
             decide = partial(self._decide, then=process_request)
             return original(partial(self._stay, handler), *args, process_request=decide, **options)
 
@@ -80,7 +80,7 @@ class Gate:
             finally:
                 sockets.serve = original
 
-    def _decide(self, connection: "Page", request: Request, then: Any) -> Response | None:
+    def _decide(self, connection: "Connection", request: Request, then: Any) -> Response | None:
         """An answer to a request; None opens a page's connection."""
         refusal = self._refusal(connection, request)
         if refusal is not None:
@@ -96,7 +96,7 @@ class Gate:
                 answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    def _refusal(self, connection: "Page", request: Request) -> Response | None:
+    def _refusal(self, connection: "Connection", request: Request) -> Response | None:
         hosts = {_only(request, "Host"), _only(request, "X-Forwarded-Host")} - {""}
         if self._token is None and not self._is_ours(_only(request, "Host")):
             return connection.respond(
@@ -120,7 +120,7 @@ class Gate:
         name = _split(f"//{host}").hostname or ""
         return name in ("localhost", self._host.lower()) or name.endswith(".localhost") or is_loopback_number(name)
 
-    def _knows_token(self, connection: "Page", request: Request) -> bool:
+    def _knows_token(self, connection: "Connection", request: Request) -> bool:
         assert self._token is not None
         shown = parse_qs(request.path.partition("?")[2]).get("token", [""])[0]
         if _same(shown, self._token):
@@ -130,7 +130,7 @@ class Gate:
         kept = [value for key, _, value in pairs if key == name]
         return any(_same(value, self._cookie) for value in kept)
 
-    async def _stay(self, handler: Any, page: "Page") -> None:
+    async def _stay(self, handler: Any, page: "Connection") -> None:
         """As long as a page is open."""
         if page.subprotocol != self._protocol:  # a page of another release; viser's page explains it
             await page.close(1002, f"Version mismatch. Client: {page.subprotocol}, Server: {self._protocol}")
@@ -145,7 +145,7 @@ class Gate:
             self.checker.forget(page)
 
 
-class Page(sockets.ServerConnection):
+class Connection(sockets.ServerConnection):
     """A connection that passes on what is in order, at a pace, and does not wait for ever for a page to read."""
 
     def __init__(self, gate: Gate, *args: Any, **options: Any) -> None:
@@ -226,7 +226,7 @@ def _same(shown: str, secret: str) -> bool:
     return hmac.compare_digest(shown.encode(errors="replace"), secret.encode())
 
 
-def _cookie_name(connection: Page) -> str:
+def _cookie_name(connection: Connection) -> str:
     """Browsers share cookies among the ports of a computer."""
     return f"semsplat-{connection.local_address[1]}"
 

@@ -213,10 +213,10 @@ class Tint(Layer):
     def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
         below, strength = self.over.shade(image[..., :-1], alpha), image[..., -1:].clamp(0.0, 1.0)
         color = below.new_tensor(self.color)
+        light = (below @ below.new_tensor(LUMINANCE))[..., None]
+        line = torch.where(light > 0.5, 0.75 * color, torch.lerp(color, torch.ones_like(color), 0.5))
         edge = outline(strength[..., 0] > EDGE, max(1, round(len(image) / 400)))
-        return torch.where(
-            edge[..., None], torch.lerp(color, torch.ones_like(color), 0.35), tinted(below, color, strength)
-        )
+        return torch.where(edge[..., None], line, tinted(below, color, strength))
 
     def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
         below = self.over.colors(gaussians, camera)

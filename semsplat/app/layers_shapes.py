@@ -100,7 +100,7 @@ class Ellipsoids(Layer):
 
     def shade(self, image: Float[Tensor, "h w 6"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
         alone = (image[..., 3:].norm(dim=-1, keepdim=True) / alpha.clamp_min(1e-6)).clamp_max(1.0)
-        return image[..., :3] * (0.35 + 0.75 * alone.square()) + (1.0 - alpha) * image.new_tensor(self.background)
+        return image[..., :3] * (0.4 + 0.75 * alone.square()) + (1.0 - alpha) * image.new_tensor(self.background)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@
     preview.png, curves.png  to look at
     fields/<teacher>.safetensors                  codes of the Gaussians: see semsplat.distill.field
     objects.json, selections.safetensors         named things: see semsplat.distill.objects
+    edits.json, edits.safetensors, edits/        what was changed since: see semsplat.splatting.history_files
     cache/                   prepared photos; may be deleted, they are made again when needed
 
 Every file is replaced in one step, so each of them is whole at any time.
@@ -25,6 +26,7 @@ import torch
 
 from ..distill import field as fields
 from ..distill.field import FeatureField
+from ..splatting import history_files
 from ..splatting.camera import Camera, pinhole
 from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
@@ -170,6 +172,7 @@ def clear(folder: Path) -> None:
         path.unlink()
     for name in (fields.FIELDS, "answers", "tensorboard"):
         shutil.rmtree(folder / name, ignore_errors=True)
+    history_files.clear(folder)
     sweep(folder)
 
 

@@ -18,15 +18,13 @@ from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from . import plan as plans
 from .cli_meaning import Select
+from .meaning import POINTING
 from .overlays import selection_sheet
 from .pointing import prompts_of
 from .progress import say
 from .scene import Scene
 from .views import pick_views
 
-# The first that is there points best. Not appearance: without any field a click does better (bundled capture: IoU
-# 0.53, with appearance 0.34).
-BEST = ("sam", "labels", "dino", "lseg", "tipsv2", "clip", "folder")
 ANSWERS = "answers"  # folder for the pictures in the scene folder
 
 
@@ -75,7 +73,7 @@ def pick_field(fields: Mapping[str, FeatureField], wanted: str | None) -> Featur
         InputError: the scene has no such field.
     """
     if wanted is None:
-        return next((fields[name] for name in BEST if name in fields), None)
+        return next((fields[name] for name in POINTING if name in fields), None)
     if wanted == "none":
         return None
     if wanted not in fields:

@@ -1,99 +1,72 @@
-"""A scene that people work with: pictures of it, and what is behind a pixel. Knows no browser and no window.
+"""A scene that people work with: pictures, questions, selections, edits with undo. Knows no browser and no window.
 
-The scene is shared by everybody; what one viewer looks at and has picked is a :class:`Look` of their own. Asking never
-changes the scene.
+The scene and its edits are shared by everybody; what one of them looks at and has picked is a
+:class:`semsplat.app.look.Look` of their own. Asking never changes the scene.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from ..splatting import formats
+from ..distill import objects
+from ..distill.ask import Answer, Segmentation, Viewpoint
+from ..distill.objects import Thing
+from ..distill.proposals import Proposals
+from ..distill.segment import Prompt
+from ..distill.segment.choose import Size
+from ..splatting import formats, history_files
 from ..splatting.camera import Camera
+from ..splatting.edit import Edit
+from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
+from ..splatting.history import History
+from ..splatting.ids import carried, rows_of
 from ..splatting.pixel import row
 from ..splatting.splat import splat
-from .layers import Layer, Rgb, Tint, depths
+from .layers import Layer, depths
+from .meaning import Chosen, Meaning
+from .poses import Pose, in_front_of, overview, point_at, pose_at, up_of
 from .scene import Scene, View
 
 EXPLAINED = 0.95  # of a pixel's coverage; what is behind that is not what one sees there
-LEVEL_PRIOR = 0.01  # how much the mean up of the cameras counts against their right edges, which vary by up to 1
 THUMBNAIL = 96  # pixels, longest side
-
-
-@dataclass(frozen=True)
-class Pick:
-    """Some Gaussians, and how strongly each is meant. ``|`` adds, ``-`` takes away."""
-
-    ids: Int64[Tensor, " k"]  # each once
-    weights: Float[Tensor, " k"]  # in (0, 1]
-
-    @classmethod
-    def nothing(cls) -> "Pick":
-        """No Gaussian at all."""
-        return cls(torch.zeros(0, dtype=torch.int64), torch.zeros(0))
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __or__(self, other: "Pick") -> "Pick":
-        ids, place = torch.cat([self.ids, other.ids]).unique(return_inverse=True)
-        weights = torch.cat([self.weights, other.weights.to(self.weights)])
-        return Pick(ids, weights.new_zeros(len(ids)).scatter_reduce(0, place, weights, "amax"))
-
-    def __sub__(self, other: "Pick") -> "Pick":
-        keep = ~torch.isin(self.ids, other.ids)
-        return Pick(self.ids[keep], self.weights[keep])
-
-    def strengths(self, ids: Int64[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """How strongly each of ``ids`` is to be highlighted: 0 for the others, at least a half for the picked."""
-        strengths = torch.zeros(len(ids), device=ids.device)
-        if len(self):
-            known, order = self.ids.to(ids.device).sort()
-            at = torch.searchsorted(known, ids).clamp_max(len(known) - 1)
-            share = (self.weights / self.weights.max()).to(strengths)[order]
-            strengths = torch.where(known[at] == ids, 0.5 + 0.4 * share[at], strengths)
-        return strengths
 
 
 @dataclass(frozen=True)
 class Hit:
     """What is behind one pixel."""
 
-    pick: Pick  # front to back, as much as explains the pixel
+    ids: Int64[Tensor, " k"]  # front to back, as much as explains the pixel
     coverage: float  # of the pixel, in [0, 1]
     depth: float  # mean along the camera's axis, world units; nan where nothing is
     point: Float[Tensor, "3"] | None  # where that depth is on the pixel's ray; None where nothing is
 
 
-@dataclass
-class Look:
-    """What one viewer looks at. Others have their own."""
+@dataclass(frozen=True, eq=False)
+class Now:
+    """The scene at one moment. Never changes: whoever works on it is not disturbed by others' edits."""
 
-    layer: Layer = field(default_factory=Rgb)
-    pick: Pick = field(default_factory=Pick.nothing)
-
-    def drawn(self, gaussians: Gaussians, camera: Camera) -> Layer:
-        """The layer as it is drawn for this camera: range set, picked Gaussians highlighted."""
-        layer = self.layer.fit(gaussians, camera)
-        return Tint(layer, self.pick.strengths(gaussians.ids)) if len(self.pick) else layer
+    version: int  # grows with every change
+    gaussians: Gaussians  # edited, finite, with the codes of the fields as features
+    history: History
+    things: tuple[Thing, ...]  # named, some of whose Gaussians may be gone
 
 
 @dataclass(frozen=True)
-class Pose:
-    """Where to stand and what to look at, in world units."""
+class Change:
+    """What happened to a scene, for those who look at it."""
 
-    position: Float[Tensor, "3"]
-    target: Float[Tensor, "3"]
-    up: Float[Tensor, "3"]
-    fov: float  # vertical, radians
+    what: Literal["edits", "things", "scene"]  # scene: new Gaussians from a fit, or new fields
+    said: str  # a sentence
+    by: object  # whoever asked for it: compared by identity only
 
 
 class Session:
@@ -106,6 +79,8 @@ class Session:
         title: str = "scene",
         held_out_psnr: float | None = None,
         generated: bool = False,
+        meaning: Meaning | None = None,
+        folder: Path | None = None,
     ) -> None:
         """Take a scene.
 
@@ -115,24 +90,38 @@ class Session:
             title: shown to people as it is; any text.
             held_out_psnr: dB, when it was measured.
             generated: the capture was made by a program, not photographed.
+            meaning: the fields, whose codes are among the Gaussians' features.
+            folder: of the scene: objects and edits are read from there and saved there; None: they are not kept.
+
+        Raises:
+            InputError: the folder's objects or edits are damaged.
         """
-        good = gaussians.is_finite()
-        self.gaussians = gaussians.detach()[good]
-        self._known_ids, self._order = self.gaussians.ids.sort()
-        self.left_out = int((~good).sum())
-        self.views = tuple(views)
+        self.views, self.folder = tuple(views), folder
         self.title, self.held_out_psnr, self.generated = title, held_out_psnr, generated
+        self.meaning = meaning or Meaning(cameras=_training(self.views))
+        self.locked: str | None = None  # a sentence, while edits are not possible
+        self._lock = threading.RLock()
+        self._listeners: list[Callable[[Change], None]] = []
+        self._mass: tuple[Gaussians, Float[Tensor, " n"]] | None = None
+        self.original, self.left_out = _finite(gaussians)
+        edits = history_files.read(folder) if folder else History()
+        edits = edits if edits.entries else History.over(self.original)
+        things = tuple(objects.read(folder)) if folder else ()
+        self._now = Now(0, edits.fold(self.original), edits, things)
 
     @classmethod
     def of(cls, scene: Scene) -> Self:
         """The session of an opened scene folder."""
         psnr = scene.metrics.get("psnr")
+        gaussians, fields = scene.meaning
         return cls(
-            scene.gaussians,
+            gaussians,
             scene.views,
             scene.folder.resolve().name or str(scene.folder),
             psnr if isinstance(psnr, int | float) else None,
             bool(scene.config.get("generated")),
+            Meaning(fields, _training(scene.views)),
+            scene.folder,
         )
 
     @classmethod
@@ -141,11 +130,86 @@ class Session:
         path = Path(path)
         return cls(formats.read(path), title=path.name) if path.is_file() else cls.of(Scene.open(path))
 
+    @property
+    def now(self) -> Now:
+        """The scene as it is at this moment."""
+        return self._now
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """The Gaussians as they are at this moment."""
+        return self._now.gaussians
+
+    def listen(self, heard: Callable[[Change], None]) -> Callable[[], None]:
+        """Call ``heard`` after every change, on the thread that made it; returns what ends this."""
+        self._listeners.append(heard)
+        return lambda: self._listeners.remove(heard) if heard in self._listeners else None
+
+    # Changes
+
+    def do(self, edit: Edit, label: str, by: object = None) -> None:
+        """Edit the scene; ``label`` says in the list of edits what was done.
+
+        Raises:
+            InputError: editing is off at the moment, or it cannot be saved (it is done all the same).
+        """
+        self._edited(lambda edits: edits.do(edit, label), label, by)
+
+    def undo(self, by: object = None) -> None:
+        """Take the last edit back; nothing when there is none."""
+        self._edited(lambda edits: edits.undo() if edits.can_undo else edits, "The last edit was undone", by)
+
+    def redo(self, by: object = None) -> None:
+        """Do again what was undone last; nothing when there is none."""
+        self._edited(lambda edits: edits.redo() if edits.can_redo else edits, "An edit was done again", by)
+
+    def switch(self, number: int, on: bool, by: object = None) -> None:
+        """Leave one edit out, or take it in again; the others mean the same."""
+        self._edited(lambda edits: edits.switch(number, on), "An edit was switched " + ("on" if on else "off"), by)
+
+    def change_things(self, edit: Callable[[list[Thing]], Sequence[Thing]], said: str, by: object = None) -> None:
+        """Replace the named things by what ``edit`` makes of them, and save them.
+
+        Raises:
+            InputError: they cannot be so (names, parents), or cannot be saved.
+        """
+        with self._lock:
+            things = objects.change(self.folder, edit) if self.folder else objects.settled(edit(list(self.now.things)))
+            self._now = replace(self._now, version=self._now.version + 1, things=tuple(things))
+        self._tell(Change("things", said, by))
+
+    def renew(self, gaussians: Gaussians, said: str = "", meaning: Meaning | None = None) -> None:
+        """Put newer Gaussians in the place of the original, as a fit makes them."""
+        with self._lock:
+            self.original, self.left_out = _finite(gaussians)
+            self.meaning = meaning or self.meaning
+            edits = self._now.history
+            self._now = replace(self._now, version=self._now.version + 1, gaussians=edits.fold(self.original))
+        self._tell(Change("scene", said, None))
+
+    def _edited(self, edit: Callable[[History], History], said: str, by: object) -> None:
+        with self._lock:
+            if self.locked:
+                raise InputError(self.locked)
+            before = self._now.history
+            after = edit(before)
+            if after is before:
+                return
+            gaussians = after.fold(self.original)
+            self._now = replace(self._now, version=self._now.version + 1, gaussians=gaussians, history=after)
+        self._tell(Change("edits", said, by))
+        if self.folder is not None:
+            history_files.write(self.folder, after)
+
+    def _tell(self, change: Change) -> None:
+        for heard in list(self._listeners):
+            heard(change)
+
+    # Questions
+
     def picture(self, camera: Camera, layer: Layer) -> Float[Tensor, "h w 3"]:
         """The scene through a layer, colours in [0, 1]."""
-        blend = splat(self.gaussians, camera)
-        image, alpha = blend.composite(layer.values(self.gaussians, camera))
-        return layer.shade(image, alpha).clamp(0.0, 1.0)
+        return layer.picture(self.gaussians, camera)
 
     def click(self, camera: Camera, xy: tuple[float, float]) -> Hit:
         """The Gaussians behind a point of the picture, front to back until 95 % of its coverage is explained.
@@ -156,36 +220,72 @@ class Session:
         Raises:
             InputError: the point is outside the picture.
         """
-        ids, weights = row(self.gaussians, camera, math.floor(xy[0]), math.floor(xy[1]))
+        gaussians = self.gaussians
+        ids, weights = row(gaussians, camera, math.floor(xy[0]), math.floor(xy[1]))
         coverage = weights.sum().item()
         if not len(ids):
-            return Hit(Pick.nothing(), 0.0, float("nan"), None)
+            return Hit(ids, 0.0, float("nan"), None)
         before = weights.cumsum(0) - weights
         keep = before < EXPLAINED * coverage
         ids, weights = ids[keep], weights[keep]
-        chosen = depths(self.gaussians[self.rows(ids)], camera)
+        chosen = depths(gaussians[rows_of(gaussians.ids, ids)], camera)
         depth = ((weights * chosen).sum() / weights.sum()).item()
-        return Hit(Pick(ids, weights), coverage, depth, point_at(camera, xy, depth))
+        return Hit(ids, coverage, depth, point_at(camera, xy, depth))
 
-    def rows(self, ids: Int64[Tensor, " k"]) -> Int64[Tensor, " m"]:
-        """Row numbers of ids, in their order; those that the scene does not have (any more) are left out."""
-        if not len(self.gaussians):
-            return ids[:0]
-        at = torch.searchsorted(self._known_ids, ids).clamp_max(len(self._known_ids) - 1)
-        return self._order[at[self._known_ids[at] == ids]]
+    def select(
+        self, prompts: Sequence[Prompt], field: str | None = None, tolerance: float | None = None,
+        size: Size = "thing", clean: bool = True,
+    ) -> Chosen:  # fmt: skip
+        """What clicks, boxes, strokes or masks point at, the same in every view.
 
-    def importance(self, views: int = 12, side: int = 160) -> Float[Tensor, " n"]:
-        """How much each Gaussian is seen: sum of W.T @ 1 over photos, in small; opacity times area without photos."""
+        Args:
+            field: grown over; 'none' for none, the one that points best when not given.
+
+        Raises:
+            InputError: nothing was pointed at, or nothing is found.
+        """
+        return self.meaning.select(self.gaussians, prompts, field, tolerance, size, clean)
+
+    def ask(
+        self, question: str, camera: Camera | None = None, field: str | None = None, negatives: Sequence[str] = (),
+        threshold: float | None = None,
+    ) -> Answer:  # fmt: skip
+        """Find things by words; rows of the answer are those of :attr:`gaussians` at this moment.
+
+        Args:
+            camera: from where left and right are meant.
+
+        Raises:
+            InputError: there is no field that knows words, or the question cannot be understood.
+        """
+        gaussians, viewpoint = self.gaussians, Viewpoint(self.up, camera)
+        mass = self.importance(gaussians)
+        return self.meaning.ask(gaussians, mass, question, viewpoint, field, negatives, threshold)
+
+    def share_out(self, names: Sequence[str], field: str | None = None, negatives: Sequence[str] = ()) -> Segmentation:
+        """Several names share the scene out."""
+        return self.meaning.share_out(self.gaussians, names, field, negatives)
+
+    def proposals(self, field: str | None = None) -> tuple[Gaussians, Proposals]:
+        """The things that the scene falls into by itself, and the Gaussians whose rows they name."""
         gaussians = self.gaussians
+        return gaussians, self.meaning.proposals(gaussians, field)
+
+    def importance(self, gaussians: Gaussians | None = None, views: int = 12, side: int = 160) -> Float[Tensor, " n"]:
+        """How much each Gaussian is seen: sum of W.T @ 1 over photos, in small; opacity times area without photos.
+
+        Made once; edited Gaussians keep what they had, new ones get the mean.
+        """
+        gaussians = gaussians or self.gaussians
         if not self.views:
             return gaussians.opacities * gaussians.scales.topk(2, dim=-1).values.prod(-1)
-        total = torch.zeros(len(gaussians), device=gaussians.means.device)
-        step = max(1, len(self.views) // views)
-        for view in self.views[::step]:
-            camera = view.camera.scaled(side / max(view.camera.width, view.camera.height))
-            ones = torch.ones(camera.height, camera.width, 1).to(gaussians.means)
-            total += (splat(gaussians, camera).detach().T @ ones)[:, 0]
-        return total
+        with self._lock:
+            if self._mass is None or self._mass[0] is not self.original:
+                self._mass = (self.original, _seen(self.original, self.views, views, side))
+            original, mass = self._mass
+        if gaussians is original or not len(original):
+            return mass
+        return carried(mass, original.ids, gaussians.ids, mass.mean().item())
 
     def thumbnail(self, view: View) -> UInt8[np.ndarray, "h w 3"] | None:
         """A photo in small, or None when its pixels are not there."""
@@ -195,50 +295,43 @@ class Session:
         step = max(1, -(-max(pixels.shape[:2]) // THUMBNAIL))
         return np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step, :3])
 
+    # Places
+
     @property
     def up(self) -> Float[Tensor, "3"]:
-        """The scene's up; -y, as most 3DGS files have it, when there are no photos.
-
-        Photographers look down but hold the picture level: up is square to the pictures' right edges (least squares),
-        and the mean up of the cameras decides as far as those leave it open, as when all look the same way.
-        """
-        if not self.views:
-            return torch.tensor([0.0, -1.0, 0.0])
-        poses = torch.stack([view.camera.world_to_camera.double().cpu() for view in self.views])
-        mean, right = -poses[:, 1, :3].mean(0), poses[:, 0, :3]
-        level = right.T @ right / len(right) + LEVEL_PRIOR * torch.eye(3, dtype=torch.float64)
-        up = torch.linalg.solve(level, mean)
-        return torch.nn.functional.normalize(up, dim=0).float()
+        """The scene's up."""
+        return up_of([view.camera for view in self.views])
 
     @property
     def opening(self) -> Pose:
         """Where a new viewer stands: at the first photo that was trained on, else in front of the whole scene."""
-        training = [view for view in self.views if not view.held_out] or self.views
-        return self.pose_of(training[0].camera) if training else self._overview()
+        training = _training(self.views)
+        return self.pose_of(training[0]) if training else overview(self.gaussians.means, self.up)
 
     def pose_of(self, camera: Camera) -> Pose:
         """Stand at a camera and look at what it has in its middle, so that one orbits around that."""
         hit = self.click(camera, (camera.width / 2, camera.height / 2)) if len(self.gaussians) else None
-        target = hit.point if hit and hit.point is not None else None
-        if target is None:
-            ahead = depths(self.gaussians, camera)
-            ahead = ahead[ahead > 0]
-            distance = ahead.median().item() if len(ahead) else 1.0
-            target = point_at(camera, (camera.width / 2, camera.height / 2), distance)
-        return Pose(camera.center, target.to(camera.center), self.up, camera.fov)
+        return pose_at(self.gaussians, camera, hit.depth if hit else math.nan, self.up)
 
-    def _overview(self) -> Pose:
-        means = self.gaussians.means.cpu()
-        if not len(means):
-            return Pose(torch.tensor([0.0, -0.3, -1.0]), torch.zeros(3), self.up, 0.9)
-        ordered = means.sort(0).values
-        low, high = ordered[len(means) // 50], ordered[-1 - len(means) // 50]  # a few strays are everywhere
-        center, radius = (low + high) / 2, max(0.5 * (high - low).norm().item(), 1e-3)
-        direction = torch.nn.functional.normalize(torch.tensor([0.0, -0.25, -1.0]), dim=0)
-        return Pose(center + 1.1 * radius / math.tan(0.45) * direction, center, self.up, 0.9)
+    def pose_before(self, ids: Int64[Tensor, " k"], camera: Camera) -> Pose | None:
+        """Where to stand to see some Gaussians whole, coming from a camera; None when they are gone."""
+        means = self.gaussians.means[rows_of(self.gaussians.ids, ids)]
+        return in_front_of(means, camera, self.up) if len(means) else None
 
 
-def point_at(camera: Camera, xy: tuple[float, float], depth: float) -> Float[Tensor, "3"]:
-    """The point of the world that a picture shows at ``xy`` (pixels) in the given depth along the camera's axis."""
-    ray = torch.linalg.solve(camera.intrinsics, camera.intrinsics.new_tensor([xy[0], xy[1], 1.0]))
-    return camera.camera_to_world[:3, :3] @ (ray * depth) + camera.center
+def _finite(gaussians: Gaussians) -> tuple[Gaussians, int]:
+    good = gaussians.is_finite()
+    return gaussians.detach()[good], int((~good).sum())
+
+
+def _training(views: Sequence[View]) -> list[Camera]:
+    return [view.camera for view in views if not view.held_out] or [view.camera for view in views]
+
+
+def _seen(gaussians: Gaussians, views: Sequence[View], count: int, side: int) -> Float[Tensor, " n"]:
+    total = torch.zeros(len(gaussians), device=gaussians.means.device)
+    for view in views[:: max(1, len(views) // count)]:
+        camera = view.camera.scaled(side / max(view.camera.width, view.camera.height))
+        ones = torch.ones(camera.height, camera.width, 1).to(gaussians.means)
+        total += (splat(gaussians, camera).detach().T @ ones)[:, 0]
+    return total

@@ -260,14 +260,3 @@ def coded_depth(depth: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "k l"]:
     depth = np.where(depth > 0, depth, FAR)
     mantissa, exponent = np.frexp(np.minimum(depth, FAR))
     return np.ldexp(np.round(mantissa * 2**DEPTH_BITS), exponent - DEPTH_BITS)
-
-
-def to_bytes(picture: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Colours in [0, 1] as bytes; in strips that stay in the cache, and without torch's threads, which would wait
-    busily for each other."""
-    coded = np.empty(picture.shape, np.uint8)
-    for first in range(0, len(picture), 32):
-        strip = picture[first : first + 32] * 255.0
-        strip += 0.5
-        coded[first : first + 32] = strip
-    return coded

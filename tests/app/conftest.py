@@ -1,9 +1,12 @@
 """A small capture and its fitted scene, for the tests of the app."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
-from small_capture import blobs, write_capture  # beside this file
+from pages import ARGUMENTS  # beside this file
+from small_capture import blobs, write_capture
 
 from semsplat.app import scene
 from semsplat.splatting import capture
@@ -25,3 +28,15 @@ def fitted(photos: Path, tmp_path: Path) -> Path:
     scene.write_cameras(folder, frames, held_out)
     scene.write_gaussians(folder, blobs())
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(path).exists():
+        pytest.skip("no Chromium: install chromium or set $CHROMIUM")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()

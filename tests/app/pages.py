@@ -41,17 +41,17 @@ class Page:
     def __init__(self, chromium, viewer, **options):
         self.viewer = viewer
         self.errors = []
-        before = len(viewer.visitors)
+        before = len(viewer.pages)
         self.context = chromium.new_context(viewport=SIZE, **options)
         self.tab = self.context.new_page()
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.goto(viewer.server.url + "/?fixedDpr=0.5")
-        until(lambda: len(viewer.visitors) > before)
+        until(lambda: len(viewer.pages) > before)
         self.settle()
 
     def settle(self):
         """Until everything is painted and clicks are listened to."""
-        until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.drawn)), 60)
+        until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.splats)), 60)
         self.tab.wait_for_function("() => window.__viserPointer?.hasSceneClickFilter()")
         notice = self.tab.locator(".mantine-Notification-closeButton")
         if notice.count():  # "Software WebGL rendering detected" covers the scene
@@ -59,18 +59,18 @@ class Page:
 
     @property
     def visitor(self):
-        return self.viewer.visitors[-1]
+        return self.viewer.pages[-1]
 
     def where(self, place):
         """Pixel of the page at which a point of the world is."""
-        camera = camera_of(self.visitor._client)
+        camera = camera_of(self.visitor.client)
         x, y = pixel_of(camera, place)
         box = self.tab.locator("canvas[data-engine]").bounding_box()
         return box["x"] + x / camera.width * box["width"], box["y"] + y / camera.height * box["height"]
 
     def color(self, place):
         """Mean colour, 0 to 1, of 5 x 5 pixels around a point of the world, once painted."""
-        self.tab.evaluate(PAINTED, len(self.viewer.drawn))
+        self.tab.evaluate(PAINTED, len(self.viewer.splats))
         picture = np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"))
         x, y = (round(v) for v in self.where(place))
         return torch.tensor(picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3).mean(0) / 255.0).float()
@@ -103,7 +103,7 @@ class Page:
 
     def close(self):
         self.context.close()
-        until(lambda: len(self.viewer.visitors) == 0)
+        until(lambda: len(self.viewer.pages) == 0)
         assert not self.errors
 
 
@@ -115,9 +115,9 @@ def until(true, seconds=20.0):
     return value
 
 
-def balls(pick):
+def balls(ids):
     """Which of the three balls a selection touches."""
-    return {int(i) // 200 for i in pick.ids}
+    return {int(i) // 200 for i in ids}
 
 
 def lightness(color):

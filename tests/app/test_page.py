@@ -1,33 +1,18 @@
 """The page in a real browser: what is painted, what a click does, and that it comes back after a reload."""
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 import torch
-from pages import ARGUMENTS, PAINTED, PLACES, SIZE, Page, balls, lightness, until
+from pages import PAINTED, PLACES, SIZE, Page, balls, lightness, until
 from small_scenes import BLUE, GREEN, RED, three_balls, views
 
 from semsplat.app.browser import camera_of
-from semsplat.app.session import Pose, Session
+from semsplat.app.poses import Pose
+from semsplat.app.session import Session
 from semsplat.app.viewer import Viewer
 from semsplat.splatting.errors import InputError
 
 pytestmark = pytest.mark.browser
 HOSTILE = "<img src=x onerror=window.hacked=1> ![a](/etc/hostname) <b id=hacked>"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(path).exists():
-        pytest.skip("no Chromium: install chromium or set $CHROMIUM")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +37,7 @@ def test_the_page_paints_the_splats_and_says_what_they_are(page):
         torch.testing.assert_close(color, torch.tensor(expected), atol=0.06, rtol=0)
     assert page.tab.evaluate("window.semsplat.smallSplats")  # the shader was mended
     text = page.text()
-    for part in ("600 Gaussians", "4 photos, 1 held out", "31.5 dB", "made by a program", "Click the scene"):
+    for part in ("600 Gaussians", "4 photos, 1 held out", "31.5 dB", "made by a program", "Click on a thing"):
         assert part in text
 
 
@@ -75,7 +60,7 @@ def test_a_click_lights_up_what_is_behind_it_and_nothing_else(page):
     before = page.colors()
     painted = page.painted
     page.click(PLACES[1])
-    pick = until(lambda: page.visitor.look.pick if len(page.visitor.look.pick) else None)
+    pick = until(lambda: page.visitor.look.picked.tolist())
     assert balls(pick) == {1}
     until(lambda: f"{len(pick)} of 600 Gaussians picked" in page.text())
     until(lambda: page.painted > painted)
@@ -84,9 +69,9 @@ def test_a_click_lights_up_what_is_behind_it_and_nothing_else(page):
     assert max(moved[0], moved[2]) < 0.03
 
     page.click(PLACES[0], "Shift")
-    until(lambda: balls(page.visitor.look.pick) == {0, 1})
+    until(lambda: balls(page.visitor.look.picked) == {0, 1})
     page.click(PLACES[1], "Control")
-    until(lambda: balls(page.visitor.look.pick) == {0})
+    until(lambda: balls(page.visitor.look.picked) == {0})
     page.tab.keyboard.press("Escape")
     until(lambda: "Nothing is picked" in page.text())
     torch.testing.assert_close(page.color(PLACES[0]), before[0], atol=0.03, rtol=0)
@@ -98,54 +83,54 @@ def test_after_a_reload_the_page_is_as_new(page):
     until(lambda: "picked" in page.text())
     old = page.visitor
     page.tab.reload()
-    until(lambda: page.viewer.visitors and page.visitor is not old)
+    until(lambda: page.viewer.pages and page.visitor is not old)
     page.settle()
-    assert len(page.visitor.look.pick) == 0
+    assert len(page.visitor.look.picked) == 0
     torch.testing.assert_close(page.color(PLACES[0]), torch.tensor(RED), atol=0.06, rtol=0)
-    assert "Click the scene" in page.text()
+    assert "Click on a thing" in page.text()
 
 
 def test_two_visitors_do_not_see_each_others_selection(chromium, viewer, page):
     other = Page(chromium, viewer, color_scheme="dark")
     painted = other.painted
     page.tab.mouse.click(*page.where(PLACES[2]))
-    pick = until(lambda: next((v.look.pick for v in viewer.visitors if len(v.look.pick)), None))
+    pick = until(lambda: next((v.look.picked.tolist() for v in viewer.pages if len(v.look.picked)), None))
     assert balls(pick) == {2}
-    assert sorted(len(visitor.look.pick) > 0 for visitor in viewer.visitors) == [False, True]
+    assert sorted(len(visitor.look.picked) > 0 for visitor in viewer.pages) == [False, True]
     assert "Nothing is picked" not in page.text()
-    assert "Click the scene" in other.text()
+    assert "Click on a thing" in other.text()
     assert other.painted == painted
     torch.testing.assert_close(other.color(PLACES[2]), torch.tensor(BLUE), atol=0.06, rtol=0)
     assert other.tab.evaluate("document.documentElement.dataset.mantineColorScheme") == "dark"
     assert page.tab.evaluate("document.documentElement.dataset.mantineColorScheme") == "light"
     other.context.close()
-    until(lambda: len(viewer.visitors) == 1)
+    until(lambda: len(viewer.pages) == 1)
 
 
 def test_a_click_on_a_photo_flies_there_and_picks_nothing(page):
     page.field("Photos").click()
     visitor, view = page.visitor, page.viewer.session.views[1]
-    until(lambda: visitor._photos._handles)
+    until(lambda: visitor.photos._handles)
     behind = Pose(torch.tensor([0.0, -7.0, 1.0]), torch.tensor([0.0, -4.0, 0.2]), torch.tensor([0.0, 0.0, 1.0]), 0.8)
-    visitor._worker.post(lambda: visitor._fly(behind))
-    until(lambda: (camera_of(visitor._client).center - behind.position).norm() < 1e-3)
-    until(lambda: visitor._photos._handles[1].visible)
+    visitor.do(lambda: visitor.fly(behind))
+    until(lambda: (camera_of(visitor.client).center - behind.position).norm() < 1e-3)
+    until(lambda: visitor.photos._handles[1].visible)
     page.settle()
     inside = view.camera.center + 0.1 * view.camera.world_to_camera[2, :3]
     page.click(tuple(inside.tolist()))
-    until(lambda: (camera_of(visitor._client).center - view.camera.center).norm() < 1e-3)
-    until(lambda: not visitor._photos._handles[1].visible)  # it would fill the page
-    assert len(visitor.look.pick) == 0
+    until(lambda: (camera_of(visitor.client).center - view.camera.center).norm() < 1e-3)
+    until(lambda: not visitor.photos._handles[1].visible)  # it would fill the page
+    assert len(visitor.look.picked) == 0
 
 
 def test_what_fails_becomes_a_notification_and_the_page_lives_on(page):
     def fail():
         raise InputError("The <b>feature</b> maps are not there; make them first.")
 
-    page.visitor._worker.post(fail)
+    page.visitor.do(fail)
     page.tab.get_by_text("The <b>feature</b> maps are not there; make them first.").wait_for(timeout=10_000)
     page.click(PLACES[0])
-    until(lambda: balls(page.visitor.look.pick) == {0})
+    until(lambda: balls(page.visitor.look.picked) == {0})
 
 
 def test_an_empty_scene_is_a_page_with_words(chromium):
@@ -171,7 +156,7 @@ def test_a_page_comes_back_when_the_server_does(chromium):
     again.start()
     try:
         assert again.server.viser.get_port() == port
-        until(lambda: again.visitors, 60)
+        until(lambda: again.pages, 60)
         page.viewer = again
         page.settle()
         page.tab.get_by_text("fitted again").wait_for(timeout=20_000)
@@ -185,7 +170,7 @@ def test_a_page_with_more_gaussians_than_it_may_draw_says_so(chromium):
     viewer = Viewer(Session(three_balls()), port=0, max_splats=100)
     viewer.start()
     try:
-        assert len(viewer.drawn) == 100
+        assert len(viewer.splats) == 100
         assert viewer.notes == ("The page draws the 100 most visible of 600; clicks see all.",)
         page = Page(chromium, viewer)
         assert "draws the 100 most visible of 600" in page.text()
@@ -203,8 +188,8 @@ def test_without_viser_s_private_parts_the_page_still_recolours(chromium, monkey
         context = chromium.new_context(viewport=SIZE)
         page = context.new_page()
         page.goto(viewer.server.url + "/?fixedDpr=0.5")
-        until(lambda: viewer.visitors)
-        until(lambda: page.evaluate(PAINTED, len(viewer.drawn)), 60)
+        until(lambda: viewer.pages)
+        until(lambda: page.evaluate(PAINTED, len(viewer.splats)), 60)
         assert page.evaluate("window.semsplat === undefined")
         first = "() => { let word; window.__viserMutable.scene.traverse(o => { const t = o.material?.uniforms"
         first += "?.textureBuffer?.value; if (t) word = t.image.data[7]; }); return word & 0xffffff; }"

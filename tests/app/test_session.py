@@ -9,20 +9,21 @@ import torch
 from small_scenes import front, pixel_of, three_balls, views
 
 from semsplat.app.layers import Depth, Rgb, Tint
-from semsplat.app.panels import described, status
+from semsplat.app.look import Look
+from semsplat.app.panels.status import status
 from semsplat.app.photos import frustum_size
+from semsplat.app.poses import point_at
 from semsplat.app.scene import View
-from semsplat.app.session import EXPLAINED, Look, Pick, Session, point_at
+from semsplat.app.session import EXPLAINED, Session
 from semsplat.app.worker import Worker
+from semsplat.distill.objects import Thing
+from semsplat.distill.segment import Click
 from semsplat.splatting import formats
 from semsplat.splatting._dense import dense
 from semsplat.splatting.camera import Camera, pinhole
+from semsplat.splatting.edit import Delete
 from semsplat.splatting.errors import InputError
 from semsplat.splatting.pixel import row
-
-
-def pick(*ids: int, weight: float = 0.5) -> Pick:
-    return Pick(torch.tensor(ids), torch.full((len(ids),), weight))
 
 
 @pytest.mark.parametrize("xy", [(0, 0), (20, 40), (60, 40), (90, 39), (119, 79)])
@@ -52,8 +53,8 @@ def test_a_click_finds_the_ball_behind_it_and_no_other():
     session, camera = Session(three_balls()), front()
     for number, place in enumerate(((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))):
         hit = session.click(camera, pixel_of(camera, place))
-        assert len(hit.pick) > 0
-        assert (hit.pick.ids // 200 == number).all()
+        assert len(hit.ids) > 0
+        assert (hit.ids // 200 == number).all()
         assert hit.coverage > 0.99
         assert hit.depth == pytest.approx(place[1] + 5 - 0.4, abs=0.25)  # the front of the ball
         assert (hit.point - torch.tensor(place)).norm() < 0.6
@@ -64,14 +65,14 @@ def test_a_click_explains_the_pixel_front_to_back():
     xy = pixel_of(camera, (0.0, 0.0, 0.0))
     hit = session.click(camera, xy)
     ids, weights = row(session.gaussians, camera, int(xy[0]), int(xy[1]))
-    assert hit.pick.ids.tolist() == ids[: len(hit.pick)].tolist()
-    assert hit.pick.weights.sum() >= EXPLAINED * weights.sum()
-    assert hit.pick.weights[:-1].sum() < EXPLAINED * weights.sum()
+    assert hit.ids.tolist() == ids[: len(hit.ids)].tolist()
+    assert weights[: len(hit.ids)].sum() >= EXPLAINED * weights.sum()
+    assert weights[: len(hit.ids) - 1].sum() < EXPLAINED * weights.sum()
 
 
 def test_a_click_beside_everything_finds_nothing():
     hit = Session(three_balls()).click(front(), (1.5, 1.5))
-    assert len(hit.pick) == 0
+    assert len(hit.ids) == 0
     assert hit.coverage == 0.0
     assert hit.point is None
 
@@ -86,38 +87,75 @@ def test_clicking_and_drawing_change_nothing():
     before = {name: tensor.clone() for name, tensor in gaussians.tensors()}
     session = Session(gaussians)
     session.click(front(), (60.0, 40.0))
-    Look(pick=pick(3)).drawn(session.gaussians, front()).colors(session.gaussians, front())
+    Look(picked=torch.tensor([3])).drawn(session, session.now, front()).colors(session.gaussians, front())
     assert all(torch.equal(before[name], tensor) for name, tensor in session.gaussians.tensors())
 
 
-def test_picks_add_and_take_away():
-    both = pick(1, 2, weight=0.2) | pick(2, 3, weight=0.7)
-    assert sorted(both.ids.tolist()) == [1, 2, 3]
-    assert dict(zip(both.ids.tolist(), both.weights.tolist(), strict=True))[2] == pytest.approx(0.7)
-    assert (both - pick(2)).ids.tolist() == [1, 3]
-    assert len(both - both) == 0
-    assert (Pick.nothing() | pick(4)).ids.tolist() == [4]
-
-
-def test_strengths_follow_ids_wherever_their_rows_are():
-    ids = torch.tensor([40, 7, 9, 1])
-    strengths = Pick(torch.tensor([9, 40]), torch.tensor([0.1, 0.4])).strengths(ids)
-    assert strengths[1] == strengths[3] == 0.0
-    assert strengths[0] > strengths[2] >= 0.5
-    assert Pick.nothing().strengths(ids).tolist() == [0.0] * 4
-
-
-def test_rows_of_ids_survive_any_reordering():
-    session = Session(three_balls(5)[torch.tensor([4, 2, 9])])
-    assert session.rows(torch.tensor([9, 100, 4])).tolist() == [2, 0]
-
-
 def test_every_viewer_has_a_look_of_their_own():
-    one, other = Look(), Look()
-    one.layer, one.pick = Depth(), pick(1)
-    assert other.layer == Rgb()
-    assert len(other.pick) == 0
-    assert isinstance(one.drawn(three_balls(5), front()), Tint)
+    one, other, session = Look(), Look(), Session(three_balls(5))
+    one.shown, one.picked = "Depth", torch.tensor([1])
+    assert isinstance(other.drawn(session, session.now, front()), Rgb)
+    layer = one.drawn(session, session.now, front())
+    assert isinstance(layer, Tint) and isinstance(layer.over, Depth)
+    assert layer.strengths.nonzero()[:, 0].tolist() == [1]
+
+
+def test_what_is_hidden_or_locked_is_not_picked():
+    session = Session(three_balls(5))
+    session.change_things(lambda _: [Thing("red", torch.arange(5)), Thing("green", torch.arange(5, 10))], "")
+    look = Look(hidden=frozenset({"red"}), locked=frozenset({"green"}))
+    assert look.pickable(session.now, torch.tensor([1, 7, 12, 99])).tolist() == [12]
+    assert look.visible(session.now).tolist() == [0.0] * 5 + [1.0] * 10
+    look.alone = "green"
+    assert look.visible(session.now).tolist() == [0.0] * 5 + [1.0] * 5 + [0.0] * 5
+
+
+def test_edits_are_shared_undone_and_told(tmp_path):
+    session, heard = Session(three_balls(5)), []
+    deaf = session.listen(heard.append)
+    before = session.now
+    session.do(Delete(torch.arange(5)), "Delete red", by="me")
+    assert session.gaussians.ids.tolist() == list(range(5, 15))
+    assert before.gaussians.ids.tolist() == list(range(15))  # whoever works on it is not disturbed
+    assert (heard[0].what, heard[0].said, heard[0].by) == ("edits", "Delete red", "me")
+    session.undo()
+    assert torch.equal(session.gaussians.means, before.gaussians.means)
+    session.redo()
+    session.switch(session.now.history.entries[0].number, False)
+    assert len(session.gaussians) == 15
+    deaf()
+    session.undo()
+    assert len(heard) == 4
+
+
+def test_edits_and_objects_are_kept_in_the_folder(tmp_path):
+    session = Session(three_balls(5), folder=tmp_path)
+    session.do(Delete(torch.arange(5)), "Delete red")
+    session.change_things(lambda things: [*things, Thing("green", torch.arange(5, 10))], "")
+    again = Session(three_balls(5), folder=tmp_path)
+    assert len(again.gaussians) == 10
+    assert [thing.name for thing in again.now.things] == ["green"]
+    again.undo()
+    assert len(Session(three_balls(5), folder=tmp_path).gaussians) == 15
+
+
+def test_while_a_scene_is_fitted_it_cannot_be_edited():
+    session = Session(three_balls(5))
+    session.locked = "The scene is being fitted; edits are possible when that is over."
+    with pytest.raises(InputError, match="being fitted"):
+        session.do(Delete(torch.arange(5)), "Delete red")
+    session.renew(three_balls(7))
+    assert len(session.gaussians) == 21
+
+
+def test_clicks_find_whole_things_and_know_what_was_deleted():
+    session, camera = Session(three_balls()), front()
+    click = Click(camera, *pixel_of(camera, (0.0, 0.0, 0.0)))
+    ids = session.select([click]).at()
+    assert set((ids // 200).tolist()) == {1} and len(ids) > 150
+    session.do(Delete(ids), "Delete")
+    with pytest.raises(InputError, match="nothing"):
+        session.select([click])
 
 
 def test_gaussians_that_are_not_finite_are_left_out_and_counted():
@@ -169,7 +207,7 @@ def test_an_empty_scene_opens_and_says_so(tmp_path):
     session = Session(three_balls()[:0], views(tmp_path))
     assert torch.isfinite(session.opening.target).all()
     assert torch.isfinite(Session(three_balls()[:0]).opening.target).all()
-    assert len(session.click(front(), (5.0, 5.0)).pick) == 0
+    assert len(session.click(front(), (5.0, 5.0)).ids) == 0
     assert "no Gaussians yet" in status(session)
 
 
@@ -206,16 +244,6 @@ def test_a_title_cannot_become_markup():
     text = status(Session(three_balls(2), title="<img src=x onerror=alert(1)> ![a](/etc/passwd) **b** [c](http://d)"))
     title = text.splitlines()[0].removeprefix("#### ")
     assert not set("<>![]()*/=\\`_|") & set(title)
-
-
-def test_a_selection_in_words():
-    session, camera = Session(three_balls()), front()
-    hit = session.click(camera, pixel_of(camera, (0.0, 0.0, 0.0)))
-    text = described(hit.pick, hit, 600)
-    assert f"**{len(hit.pick)}** of 600 Gaussians picked." in text
-    assert f"| {hit.pick.ids[hit.pick.weights.argmax()]} |" in text
-    assert "Click the scene" in described(Pick.nothing(), None, 600)
-    assert "nothing at that point" in described(Pick.nothing(), session.click(camera, (1.0, 1.0)), 600)
 
 
 def test_frusta_are_small_against_the_scene(tmp_path):

@@ -12,6 +12,7 @@ from .prompts import Evidence
 from .tree import SIZE, Tree
 
 Size = Literal["part", "thing", "group"]
+CRUMB = 8  # Gaussians: fewer are hardly ever what is meant
 ALL = 0.6  # share of what is seen: a node with more is the scene, not a thing in it
 USUAL, SPREAD = {"part": 0.002, "thing": 0.01, "group": 0.05}, 2.0  # share of what is seen, and how far from it (log)
 
@@ -77,5 +78,6 @@ def _natural(tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndar
     share = weight[chain] / weight[: len(tree.leaves)].sum()
     persistence = (joins - tree.height[chain]) / share**SIZE
     persistence[share > ALL] *= 1e-6
+    persistence[(tree.end - tree.begin)[chain] < CRUMB] *= 1e-3
     usual = np.exp(-0.5 * (np.log(share / USUAL[size]) / SPREAD) ** 2)
     return int(np.argmax(persistence * usual))

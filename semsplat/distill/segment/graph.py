@@ -54,6 +54,15 @@ class Graph:
         starts[1:] = both[:, 0].bincount(minlength=len(self)).cumsum(0)
         return starts.numpy(), both[order, 1].contiguous().numpy(), (order % max(len(self.pairs), 1)).numpy()
 
+    def part(self, rows: Int64[Tensor, " k"]) -> "Graph":
+        """The graph of some of the Gaussians, in the order of ``rows``, each once."""
+        place = torch.full((len(self),), -1, dtype=torch.int64)
+        place[rows] = torch.arange(len(rows))
+        pairs = place[self.pairs]
+        kept = (pairs >= 0).all(1)
+        surface = Surface(*(t[rows] for t in (self.surface.colors, self.surface.normals, self.surface.mass)))
+        return Graph(pairs[kept].sort(1).values, self.contact[kept], self.distance[kept], surface)
+
     @cached_property
     def tree(self) -> Tree:
         """The Gaussians merged by and by into larger parts; made when first asked for."""

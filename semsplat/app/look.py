@@ -1,0 +1,129 @@
+"""What one viewer looks at: a layer, what is picked, what is hidden. Others have their own."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from ..distill.ask import Answer, Segmentation
+from ..distill.palette import color_of
+from ..splatting.camera import Camera
+from ..splatting.errors import InputError
+from ..splatting.gaussians import Gaussians
+from ..splatting.ids import carried, places
+from .layers import Coverage, Depth, Layer, Rgb
+from .layers_combined import compose
+from .layers_meaning import Features, Heat, Things
+from .layers_shapes import Ellipsoids, Normals, Points
+from .session import Now, Session
+
+COLOUR, FEATURES, HEAT, OBJECTS, NAMES = "Colour", "Features", "Heat", "Objects", "Names"
+PLAIN: dict[str, Layer] = {
+    layer.title: layer for layer in (Rgb(), Depth(), Coverage(), Normals(), Ellipsoids(), Points())
+}
+STRENGTH = 0.9  # of the highlight of what is picked
+NOTHING = torch.zeros(0, dtype=torch.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """An answer, and the Gaussians whose rows it speaks of."""
+
+    answer: Answer
+    ids: Int64[Tensor, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Several names that share the scene out, and the Gaussians whose rows it speaks of."""
+
+    found: Segmentation
+    ids: Int64[Tensor, " n"]
+
+
+@dataclass
+class Look:
+    """The state of one page; the page's worker is the only one that writes."""
+
+    shown: str = COLOUR  # title of the layer
+    teacher: str | None = None  # whose features are shown; None: the first
+    components: tuple[int, int, int] = (0, 1, 2)  # of the features, as red, green and blue
+    opacity: float = 1.0  # of the layer over the colours, in [0, 1]
+    split: float | None = None  # share of the width left of which the scene is shown in its colours
+    picked: Int64[Tensor, " k"] = field(default_factory=lambda: NOTHING)  # ids, ascending
+    asked: Asked | None = None
+    shared: Shared | None = None
+    hidden: frozenset[str] = frozenset()  # names of things
+    locked: frozenset[str] = frozenset()  # names of things that cannot be picked
+    alone: str | None = None  # the only thing that is shown
+
+    def layers(self, session: Session) -> list[str]:
+        """Titles of what there is to see."""
+        titles = list(PLAIN)
+        titles += [FEATURES] if session.meaning.fields else []
+        titles += [HEAT] if self.asked else []
+        titles += [NAMES] if self.shared else []
+        return titles + ([OBJECTS] if session.now.things else [])
+
+    def drawn(self, session: Session, now: Now, camera: Camera) -> Layer:
+        """The layer as it is drawn for this camera: range set, picked Gaussians highlighted."""
+        layer = self._layer(session, now).fit(now.gaussians, camera)
+        strengths = None
+        if len(self.picked):
+            at = places(self.picked.to(now.gaussians.ids.device), now.gaussians.ids)
+            strengths = STRENGTH * (at >= 0).float()
+        return compose(layer, self.opacity, strengths, self.visible(now), self.split)
+
+    def visible(self, now: Now) -> Float[Tensor, " n"] | None:
+        """A factor on each Gaussian's opacity: 0 for what is hidden; None when all is shown."""
+        if self.alone is not None:
+            rows = [thing.selection(now.gaussians) for thing in now.things if thing.name == self.alone]
+            return rows[0].float() if rows and rows[0].any() else None
+        if not self.hidden:
+            return None
+        shown = torch.ones(len(now.gaussians), device=now.gaussians.means.device)
+        for thing in now.things:
+            if thing.name in self.hidden:
+                shown[thing.selection(now.gaussians)] = 0.0
+        return shown
+
+    def pickable(self, now: Now, ids: Int64[Tensor, " k"]) -> Int64[Tensor, " m"]:
+        """Those of the ids that are there, neither hidden nor locked; ascending."""
+        at = places(now.gaussians.ids, ids)
+        free = torch.ones(len(now.gaussians), dtype=torch.bool, device=now.gaussians.ids.device)
+        for thing in now.things:
+            if thing.name in self.hidden | self.locked:
+                free &= ~thing.selection(now.gaussians)
+        at = at[at >= 0]
+        return now.gaussians.ids[at[free[at]]].cpu().sort().values
+
+    def _layer(self, session: Session, now: Now) -> Layer:
+        if self.shown == FEATURES:
+            return features(session, now.gaussians, self.teacher)
+        if self.shown == HEAT and self.asked:
+            heat = Heat.of(session.original, carried(self.asked.answer.scores, self.asked.ids, session.original.ids))
+            return replace(heat, scores=carried(self.asked.answer.scores, self.asked.ids, now.gaussians.ids))
+        if self.shown == NAMES and self.shared:
+            labels = carried(self.shared.found.labels.float() + 1, self.shared.ids, now.gaussians.ids).long() - 1
+            names = self.shared.found.names
+            rows = [labels == number for number in range(len(names))]
+            return Things.of(rows, [color_of(number) for number in range(len(names))], len(labels))
+        if self.shown == OBJECTS:
+            things = [thing for thing in now.things if thing.name not in self.hidden]
+            rows = [thing.selection(now.gaussians).cpu() for thing in things]
+            return Things.of(rows, [thing.color or (1.0, 0.0, 1.0) for thing in things], len(now.gaussians))
+        return PLAIN.get(self.shown, Rgb())
+
+
+def features(session: Session, gaussians: Gaussians, teacher: str | None) -> Layer:
+    """The features of a field as colours.
+
+    Raises:
+        InputError: there is no field of this teacher.
+    """
+    fields = session.meaning.fields
+    name = teacher or session.meaning.pointing or next(iter(fields), None)
+    if name is None or name not in fields:
+        raise InputError(f"This scene has no field of '{teacher}'; it has {', '.join(fields) or 'none'}.")
+    return Features.of(gaussians, fields[name])

@@ -1,0 +1,15 @@
+"""The panel beside the scene: one file for each part. Parts call the page and its session, and decide nothing."""
+
+from ..page import Page
+from .picked import Picked
+from .status import Status
+from .view import View
+
+
+def build(page: Page) -> None:
+    """Everything a visitor can read and press, on one page."""
+    gui = page.client.gui
+    page.parts += [Status(page), Picked(page)]
+    tabs = gui.add_tab_group()
+    with tabs.add_tab("View"):
+        page.parts.append(View(page))
