@@ -5,6 +5,7 @@ import torch
 from small_scenes import BLUE, GREEN, RED, front, pixel_of, three_balls
 
 from semsplat.app.layers import HIGHLIGHT, LAYERS, NEAR_TO_FAR, Coverage, Depth, Rgb, Tint, depths, ramp
+from semsplat.app.pictures import to_bytes
 from semsplat.splatting._dense import dense
 
 PLACES = ((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))
@@ -123,3 +124,12 @@ def test_depths_are_along_the_axis():
 def test_every_layer_has_a_name_and_a_hint():
     assert len({layer.title for layer in LAYERS}) == len(LAYERS)
     assert all(layer.hint.endswith(".") for layer in LAYERS)
+
+
+def test_colours_become_the_nearest_byte():
+    picture = torch.rand(70, 9, 3, generator=torch.Generator().manual_seed(0))
+    picture[0, 0], picture[0, 1], picture[0, 2] = 0.0, 1.0, 1.2
+    picture[0, 3], picture[0, 4] = -0.2, float("nan")
+    coded = to_bytes(picture)
+    assert (coded[1:] == (picture[1:] * 255).round().numpy()).all()
+    assert coded[0, :5, 0].tolist() == [0, 255, 255, 0, 0]

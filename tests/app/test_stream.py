@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from semsplat.app.ladder import SIZES, Ladder
-from semsplat.app.stream import FAR, Stream, Turns, coded_depth, to_bytes
+from semsplat.app.stream import FAR, Stream, Turns, coded_depth
 
 WIDTH, HEIGHT = 240, 120
 
@@ -318,9 +318,3 @@ def test_depth_is_sent_small_and_rounded_to_a_thousandth():
     assert coded.shape == given.shape
     assert np.abs(coded / np.where(near, given, 1.0) - 1.0)[near].max() < 1e-3
     assert (coded[~near] == FAR).all()
-
-
-def test_colours_become_the_nearest_byte():
-    picture = np.random.default_rng(0).random((70, 9, 3), np.float32)
-    picture[0, 0], picture[0, 1] = 0.0, 1.0
-    assert (to_bytes(picture) == np.round(picture * 255)).all()
