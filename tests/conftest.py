@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
-from jaxtyping import install_import_hook
+import typechecker  # beside this file
 
 if not torch.cuda.is_available():  # a compiler may be there without a GPU: gsplat must not start a build
     os.environ["CUDA_HOME"] = "/nonexistent"
@@ -24,7 +25,8 @@ def checked_modules() -> list[str]:
     return names
 
 
-install_import_hook(checked_modules(), "typechecker.check")
+jaxtyping.jaxtyped = typechecker.jaxtyped  # what the hook puts before every function and class
+jaxtyping.install_import_hook(checked_modules(), "typechecker.check")
 torch.set_num_threads(1)
 
 

@@ -16,13 +16,15 @@ from semsplat.app.scene import Scene
 from semsplat.splatting.errors import InputError
 from semsplat.splatting.formats import ply
 
+STEPS = 20
+
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("capture")
     small_capture.write_capture(folder / "photos")
     scene = folder / "scene"
-    train.run(Request(scene, folder / "photos", steps=40, cap=200, points=False, device="cpu"), silent())
+    train.run(Request(scene, folder / "photos", steps=STEPS, cap=200, points=False, device="cpu"), silent())
     return scene
 
 
@@ -65,7 +67,7 @@ def test_a_scene_is_fitted_anew_with_codes(fitted: Path, tmp_path: Path, method:
     opened = Scene.open(new)
     gaussians, fields = opened.meaning
     field = fields["appearance"]
-    assert field.decoder.shape == (3, 7) and field.facts["method"] == method and field.facts["steps"] == 40
+    assert field.decoder.shape == (3, 7) and field.facts["method"] == method and field.facts["steps"] == STEPS
     assert field.codes(gaussians).abs().max() > 0
     before = Scene.open(fitted).gaussians
     assert torch.equal(before.means, opened.gaussians.means) and torch.equal(before.sh, opened.gaussians.sh)

@@ -29,7 +29,8 @@ FILES = {"scene.ply", "cameras.json", "config.json", "metrics.json", "checkpoint
 
 
 def request(photos: Path, folder: Path, **options) -> Request:
-    return Request(folder, photos, **{"steps": 12, "cap": 200, "device": "cpu", "sh_degree": 1, **options})
+    usual = {"steps": 12, "cap": 200, "device": "cpu", "sh_degree": 1, "points": False}
+    return Request(folder, photos, **{**usual, **options})
 
 
 def checkpoint(folder: Path) -> TrainState:
@@ -144,8 +145,8 @@ def test_sigkill_at_any_moment_leaves_a_fit_to_resume(whole: Path, photos: Path,
     code = (
         "import sys; from pathlib import Path; from rich.console import Console; from semsplat.app import train, plan; "
         "train.SAVE_EVERY = 0.0; "  # a save after every step: most kills hit one
-        "train.run(plan.Request(Path(sys.argv[2]), Path(sys.argv[1]), steps=12, cap=200, device='cpu', sh_degree=1), "
-        "Console(quiet=True))"
+        "train.run(plan.Request(Path(sys.argv[2]), Path(sys.argv[1]), steps=12, cap=200, device='cpu', sh_degree=1, "
+        "points=False), Console(quiet=True))"
     )
     # One torch thread, as in this process: sums depend on it.
     running = subprocess.Popen(
@@ -171,7 +172,7 @@ def test_killed_before_the_first_save_begins_again(whole: Path, photos: Path, tm
         (folder / name).unlink()
     for name in (".checkpoint.00ff00ff.tmp.safetensors", ".tmpM72FQc"):  # ours, and the one safetensors writes first
         (folder / name).write_bytes(b"half")
-    assert train.run(Request(folder, resume=True, device="cpu"), QUIET) == 0
+    assert train.run(Request(folder, resume=True, device="cpu", points=False), QUIET) == 0
     assert_same_fit(folder, whole)
 
 
@@ -198,7 +199,10 @@ def test_no_space_for_a_save_keeps_the_last_one(photos: Path, tmp_path: Path, mo
 
 
 def test_no_photos_held_out_is_fine(photos: Path, tmp_path: Path) -> None:
-    assert train.run(request(photos, tmp_path / "room", eval=0, steps=3), QUIET) == 0
+    console = Console(record=True, width=200)
+    with console.capture() as captured:  # the one fit here that begins from triangulated points
+        assert train.run(request(photos, tmp_path / "room", eval=0, steps=3, points=True), console) == 0
+    assert "triangulating some from its photos" in captured.get()
     opened = Scene.open(tmp_path / "room")
     assert "psnr" not in opened.metrics and not any(view.held_out for view in opened.views)
     assert (tmp_path / "room" / "contact_sheet.png").exists()

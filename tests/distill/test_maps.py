@@ -35,11 +35,11 @@ def test_few_channels_are_kept_exactly(tmp_path: Path) -> None:
 
 
 def test_many_channels_stay_under_two_megabytes_and_say_what_is_lost(tmp_path: Path) -> None:
-    pixels = np.zeros((240, 320, 3), np.uint8)
+    pixels = np.zeros((120, 160, 3), np.uint8)
     np.save(tmp_path / "p.npy", pixels)
-    camera = frames(tmp_path / "f", 1)[0].camera.resized(320, 240)
+    camera = frames(tmp_path / "f", 1)[0].camera.resized(160, 120)
     shown = [Frame(f"{i}.jpg", camera, tmp_path / "p.npy") for i in range(2)]
-    teacher = Wide(shown, torch.zeros(1, 512), (240, 320))
+    teacher = Wide(shown, torch.zeros(1, 512), (120, 160))
     made = maps.make(shown, teacher, tmp_path / "maps", 64)
     assert made.dimension == 64 and made.facts["largest_map_bytes"] <= MOST_BYTES
     seen = made.read("1.jpg")

@@ -74,9 +74,9 @@ def fit(frames: list[Frame], config: TrainConfig, **options):
 @pytest.mark.parametrize("way", ["mcmc", "classic"])
 @pytest.mark.parametrize("weights", [None, "mask", "alpha"])
 def test_it_learns_and_keeps_the_cap(tmp_path: Path, way: str, weights: str | None) -> None:
-    frames, config = write_frames(tmp_path, weights=weights), TrainConfig(steps=300, cap=400, density=way)
+    frames, config = write_frames(tmp_path, weights=weights), TrainConfig(steps=150, cap=400, density=way)
     steps = fit(frames, config)
-    assert [p.step for p in steps] == list(range(1, 301))
+    assert [p.step for p in steps] == list(range(1, 151))
     before, after = start(capture_of(), config, frames), steps[-1].gaussians
     assert quality(after, frames) > quality(before, frames) + 2.0
     assert max(p.count for p in steps) <= 400
