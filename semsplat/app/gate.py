@@ -68,7 +68,7 @@ class Gate:
                 return original(handler, *args, process_request=process_request, **options)
             self.guards = True
             asyncio.get_running_loop().set_exception_handler(_one_line)
-            options |= {"max_size": LARGE, "max_queue": 4, "logger": _connections}
+            options |= {"max_size": LARGE, "max_queue": 4, "close_timeout": 2.0, "logger": _connections}
             options["create_connection"] = partial(Connection, self)
             decide = partial(self._decide, then=process_request)
             return original(partial(self._stay, handler), *args, process_request=decide, **options)
