@@ -16,7 +16,8 @@ from .layers import Coverage, Depth, Layer, Rgb
 from .layers_combined import compose
 from .layers_meaning import Features, Heat, Things
 from .layers_shapes import Ellipsoids, Normals, Points
-from .session import Now, Session
+from .session import Session
+from .shared import Now
 
 COLOUR, FEATURES, HEAT, OBJECTS, NAMES = "Colour", "Features", "Heat", "Objects", "Names"
 PLAIN: dict[str, Layer] = {

@@ -20,13 +20,13 @@ from .look import NOTHING, Look
 from .photos import Photos
 from .poses import Pose
 from .scene import View
-from .session import Change
+from .shared import Change
 from .worker import Worker
 
 if TYPE_CHECKING:
     from .viewer import Viewer
 
-What = Literal["picked", "layer", "asked", "edits", "things", "scene"]
+What = Literal["picked", "layer", "asked", "edits", "things", "scene", "work"]
 FLIGHT = 0.5  # seconds
 STEPS = 16  # of a flight
 PATIENCE = 0.7  # seconds after which work is said to go on
@@ -79,7 +79,8 @@ class Page:
         """Let every part of the panel show what changed, and draw."""
         for part in self.parts:
             part.refresh(what)
-        self.redraw()
+        if what != "work":
+            self.redraw()
 
     def pick(self, ids: Int64[Tensor, " k"]) -> None:
         """Pick these and nothing else; what is hidden or locked is left out."""
@@ -159,8 +160,9 @@ class Page:
     def _follow(self, change: Change) -> None:
         self.look.picked = self.look.pickable(self.session.now, self.look.picked)
         self.refresh(change.what)
-        if change.by is not self and change.said and change.what != "scene":
-            self.say("Somebody changed the scene", f"{change.said}.")
+        if change.said and change.by is not self:
+            news = change.what in ("scene", "work")
+            self.say("News of this scene" if news else "Somebody changed the scene", f"{change.said.rstrip('.')}.")
 
     def _patiently(self, job: Callable[[], None], title: str) -> None:
         done = threading.Event()

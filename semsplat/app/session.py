@@ -5,29 +5,23 @@ The scene and its edits are shared by everybody; what one of them looks at and h
 """
 
 import math
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from ..distill import objects
 from ..distill.ask import Answer, Segmentation, Viewpoint
-from ..distill.objects import Thing
 from ..distill.proposals import Proposals
 from ..distill.segment import Prompt
 from ..distill.segment.choose import Size
-from ..splatting import formats, history_files
+from ..splatting import formats
 from ..splatting.camera import Camera
-from ..splatting.edit import Edit
-from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
-from ..splatting.history import History
 from ..splatting.ids import carried, rows_of
 from ..splatting.pixel import row
 from ..splatting.splat import splat
@@ -35,6 +29,7 @@ from .layers import Layer, depths
 from .meaning import Chosen, Meaning
 from .poses import Pose, in_front_of, overview, point_at, pose_at, up_of
 from .scene import Scene, View
+from .shared import SharedScene
 
 EXPLAINED = 0.95  # of a pixel's coverage; what is behind that is not what one sees there
 THUMBNAIL = 96  # pixels, longest side
@@ -50,26 +45,7 @@ class Hit:
     point: Float[Tensor, "3"] | None  # where that depth is on the pixel's ray; None where nothing is
 
 
-@dataclass(frozen=True, eq=False)
-class Now:
-    """The scene at one moment. Never changes: whoever works on it is not disturbed by others' edits."""
-
-    version: int  # grows with every change
-    gaussians: Gaussians  # edited, finite, with the codes of the fields as features
-    history: History
-    things: tuple[Thing, ...]  # named, some of whose Gaussians may be gone
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happened to a scene, for those who look at it."""
-
-    what: Literal["edits", "things", "scene"]  # scene: new Gaussians from a fit, or new fields
-    said: str  # a sentence
-    by: object  # whoever asked for it: compared by identity only
-
-
-class Session:
+class Session(SharedScene):
     """One scene, its photos and what is known about it."""
 
     def __init__(
@@ -96,18 +72,11 @@ class Session:
         Raises:
             InputError: the folder's objects or edits are damaged.
         """
-        self.views, self.folder = tuple(views), folder
+        super().__init__(gaussians, folder)
+        self.views = tuple(views)
         self.title, self.held_out_psnr, self.generated = title, held_out_psnr, generated
         self.meaning = meaning or Meaning(cameras=_training(self.views))
-        self.locked: str | None = None  # a sentence, while edits are not possible
-        self._lock = threading.RLock()
-        self._listeners: list[Callable[[Change], None]] = []
         self._mass: tuple[Gaussians, Float[Tensor, " n"]] | None = None
-        self.original, self.left_out = _finite(gaussians)
-        edits = history_files.read(folder) if folder else History()
-        edits = edits if edits.entries else History.over(self.original)
-        things = tuple(objects.read(folder)) if folder else ()
-        self._now = Now(0, edits.fold(self.original), edits, things)
 
     @classmethod
     def of(cls, scene: Scene) -> Self:
@@ -130,80 +99,13 @@ class Session:
         path = Path(path)
         return cls(formats.read(path), title=path.name) if path.is_file() else cls.of(Scene.open(path))
 
-    @property
-    def now(self) -> Now:
-        """The scene as it is at this moment."""
-        return self._now
-
-    @property
-    def gaussians(self) -> Gaussians:
-        """The Gaussians as they are at this moment."""
-        return self._now.gaussians
-
-    def listen(self, heard: Callable[[Change], None]) -> Callable[[], None]:
-        """Call ``heard`` after every change, on the thread that made it; returns what ends this."""
-        self._listeners.append(heard)
-        return lambda: self._listeners.remove(heard) if heard in self._listeners else None
-
-    # Changes
-
-    def do(self, edit: Edit, label: str, by: object = None) -> None:
-        """Edit the scene; ``label`` says in the list of edits what was done.
-
-        Raises:
-            InputError: editing is off at the moment, or it cannot be saved (it is done all the same).
-        """
-        self._edited(lambda edits: edits.do(edit, label), label, by)
-
-    def undo(self, by: object = None) -> None:
-        """Take the last edit back; nothing when there is none."""
-        self._edited(lambda edits: edits.undo() if edits.can_undo else edits, "The last edit was undone", by)
-
-    def redo(self, by: object = None) -> None:
-        """Do again what was undone last; nothing when there is none."""
-        self._edited(lambda edits: edits.redo() if edits.can_redo else edits, "An edit was done again", by)
-
-    def switch(self, number: int, on: bool, by: object = None) -> None:
-        """Leave one edit out, or take it in again; the others mean the same."""
-        self._edited(lambda edits: edits.switch(number, on), "An edit was switched " + ("on" if on else "off"), by)
-
-    def change_things(self, edit: Callable[[list[Thing]], Sequence[Thing]], said: str, by: object = None) -> None:
-        """Replace the named things by what ``edit`` makes of them, and save them.
-
-        Raises:
-            InputError: they cannot be so (names, parents), or cannot be saved.
-        """
-        with self._lock:
-            things = objects.change(self.folder, edit) if self.folder else objects.settled(edit(list(self.now.things)))
-            self._now = replace(self._now, version=self._now.version + 1, things=tuple(things))
-        self._tell(Change("things", said, by))
-
-    def renew(self, gaussians: Gaussians, said: str = "", meaning: Meaning | None = None) -> None:
-        """Put newer Gaussians in the place of the original, as a fit makes them."""
-        with self._lock:
-            self.original, self.left_out = _finite(gaussians)
-            self.meaning = meaning or self.meaning
-            edits = self._now.history
-            self._now = replace(self._now, version=self._now.version + 1, gaussians=edits.fold(self.original))
-        self._tell(Change("scene", said, None))
-
-    def _edited(self, edit: Callable[[History], History], said: str, by: object) -> None:
-        with self._lock:
-            if self.locked:
-                raise InputError(self.locked)
-            before = self._now.history
-            after = edit(before)
-            if after is before:
-                return
-            gaussians = after.fold(self.original)
-            self._now = replace(self._now, version=self._now.version + 1, gaussians=gaussians, history=after)
-        self._tell(Change("edits", said, by))
-        if self.folder is not None:
-            history_files.write(self.folder, after)
-
-    def _tell(self, change: Change) -> None:
-        for heard in list(self._listeners):
-            heard(change)
+    def follow(self, scene: Scene, said: str = "") -> None:
+        """Take the Gaussians and fields of the scene folder as they are now."""
+        gaussians, fields = scene.meaning
+        psnr = scene.metrics.get("psnr")
+        self.held_out_psnr = psnr if isinstance(psnr, int | float) else None
+        self.meaning = Meaning(fields, self.meaning.cameras)
+        self.renew(gaussians, said)
 
     # Questions
 
@@ -317,11 +219,6 @@ class Session:
         """Where to stand to see some Gaussians whole, coming from a camera; None when they are gone."""
         means = self.gaussians.means[rows_of(self.gaussians.ids, ids)]
         return in_front_of(means, camera, self.up) if len(means) else None
-
-
-def _finite(gaussians: Gaussians) -> tuple[Gaussians, int]:
-    good = gaussians.is_finite()
-    return gaussians.detach()[good], int((~good).sum())
 
 
 def _training(views: Sequence[View]) -> list[Camera]:

@@ -15,7 +15,8 @@ from .engines import FromServer, InBrowser
 from .layers import Rgb
 from .page import Page
 from .poses import Pose
-from .session import Change, Session
+from .session import Session
+from .shared import Change
 from .splats import Splats
 
 MAX_SPLATS = 1_000_000  # a browser tab draws this many well; beyond, the least visible are not sent
