@@ -15,7 +15,6 @@ from ...splatting.gaussians import Gaussians
 from ...splatting.project import rotations
 from .graph import Graph
 
-UNSEEN = 0.02  # of the mean: a Gaussian that is seen less is as good as hidden
 ENDS = (2.5, 2.0, 1.5, 1.0, 0.5)  # standard deviations at which an axis may be cut off
 
 
@@ -66,14 +65,11 @@ def without_floaters(graph: Graph, selection: Bool[Tensor, " n"], least: float, 
 
 def with_hidden(graph: Graph, selection: Bool[Tensor, " n"], share: float) -> Bool[Tensor, " n"]:
     """Also the Gaussians that hardly a view sees and whose contact is mostly with the selection."""
-    first, second = graph.pairs.unbind(1)
-    unseen = graph.surface.mass <= UNSEEN * graph.surface.mass.mean()
+    unseen, joints, part = graph.unseen
     for _ in range(3):  # inside of the inside
-        total, inner = torch.zeros(len(graph)), torch.zeros(len(graph))
-        for here, there in ((first, second), (second, first)):
-            total.index_add_(0, here, graph.contact)
-            inner.index_add_(0, here, graph.contact * selection[there])
-        taken = unseen & ~selection & (inner > share * total) & (total > 0)
+        inner = selection[joints[:, 1]]
+        taken = torch.zeros(len(graph)).index_add_(0, joints[inner, 0], part[inner]) > share
+        taken &= unseen & ~selection
         if not taken.any():
             break
         selection = selection | taken

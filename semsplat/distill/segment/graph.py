@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ...splatting.camera import Camera
@@ -26,6 +26,7 @@ NEIGHBOURS, WITH_FIELD = 12, 16  # of each point of a Gaussian; a field stops gr
 REACH = 1.2  # standard deviations from the centre to the points along the two longest axes
 LARGEST = 0.25  # of the scene's extent: no point lies farther from its centre
 CONCAVE, FIELD = 2.5, 3.0  # weights of a concave fold and of the field's cosine distance; see distances()
+UNSEEN = 0.02  # of the mean: a Gaussian that is seen less is as good as hidden
 WIDTH = 3.0  # standard deviations apart at which the contact falls to 0.6
 
 
@@ -62,6 +63,15 @@ class Graph:
         kept = (pairs >= 0).all(1)
         surface = Surface(*(t[rows] for t in (self.surface.colors, self.surface.normals, self.surface.mass)))
         return Graph(pairs[kept].sort(1).values, self.contact[kept], self.distance[kept], surface)
+
+    @cached_property
+    def unseen(self) -> tuple[Bool[Tensor, " n"], Int64[Tensor, "j 2"], Float[Tensor, " j"]]:
+        """(Gaussians that hardly a view sees, (here, there) of their joints, share of here's contact)."""
+        unseen = self.surface.mass <= UNSEEN * self.surface.mass.mean()
+        joints = torch.cat([self.pairs[unseen[self.pairs[:, 0]]], self.pairs[unseen[self.pairs[:, 1]]].flip(1)])
+        contact = torch.cat([self.contact[unseen[self.pairs[:, end]]] for end in (0, 1)])
+        total = torch.zeros(len(self)).index_add_(0, joints[:, 0], contact)
+        return unseen, joints, contact / total[joints[:, 0]]
 
     @cached_property
     def tree(self) -> Tree:

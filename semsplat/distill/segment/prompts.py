@@ -80,7 +80,7 @@ class Evidence:
     inside: Float[Tensor, " n"]
     outside: Float[Tensor, " n"]
     outlines: bool  # boxes and masks say where the thing ends; clicks and strokes only where it is
-    least: float = 0.15  # share of the weight below which a kind of feature is an accident: shone through, brushed by
+    point: bool = False  # one point is one thing: what its pixel shows as a whole says what it is
 
 
 @torch.no_grad()
@@ -99,7 +99,7 @@ def read(gaussians: Gaussians, prompts: Sequence[Prompt]) -> list[Evidence]:
 
 def _read(gaussians: Gaussians, prompt: Prompt) -> Evidence:
     if isinstance(prompt, Click):
-        return _signed(_clicked(gaussians, prompt), prompt.positive, least=0.5)  # one point is one thing
+        return _signed(_clicked(gaussians, prompt), prompt.positive, point=True)
     if isinstance(prompt, Stroke):
         return _signed(_brushed(gaussians, prompt.camera, brush(prompt), "stroke"), prompt.positive)
     if isinstance(prompt, Scribble):
@@ -145,18 +145,26 @@ def brush(stroke: Stroke) -> Bool[Tensor, "h w"]:
         raise InputError("A stroke has no points; draw it again.")
     if not points.isfinite().all() or not stroke.radius > 0 or not math.isfinite(stroke.radius):
         raise InputError(f"A stroke needs points that are numbers and a radius above 0, not {stroke.radius}.")
+    radius = max(stroke.radius, 0.71)
     y = torch.arange(camera.height, dtype=torch.float64)[:, None] + 0.5
     x = torch.arange(camera.width, dtype=torch.float64)[None] + 0.5
-    nearest = torch.full((camera.height, camera.width), math.inf, dtype=torch.float64)
+    drawn = torch.zeros(camera.height, camera.width, dtype=torch.bool)
     ends = points[1:] if len(points) > 1 else points
     for (ax, ay), (bx, by) in zip(points[: len(ends)].tolist(), ends.tolist(), strict=True):
-        dx, dy = bx - ax, by - ay
-        along = (((x - ax) * dx + (y - ay) * dy) / max(dx * dx + dy * dy, 1e-12)).clamp(0.0, 1.0)
-        nearest = torch.minimum(nearest, (x - ax - along * dx) ** 2 + (y - ay - along * dy) ** 2)
-    drawn = nearest <= max(stroke.radius, 0.71) ** 2
+        rows = _window(ay, by, radius, camera.height)
+        columns = _window(ax, bx, radius, camera.width)
+        px, py, dx, dy = x[:, columns] - ax, y[rows] - ay, bx - ax, by - ay
+        along = ((px * dx + py * dy) / max(dx * dx + dy * dy, 1e-12)).clamp(0.0, 1.0)
+        drawn[rows, columns] |= (px - along * dx) ** 2 + (py - along * dy) ** 2 <= radius**2
     if not drawn.any():
         raise InputError(f"A stroke lies outside the picture of {camera.width} x {camera.height} pixels.")
     return drawn
+
+
+def _window(start: float, end: float, radius: float, size: int) -> slice:
+    """The pixels of one axis that a line with this radius can reach."""
+    low, high = min(start, end) - radius, max(start, end) + radius
+    return slice(math.floor(min(max(low, 0), size)), math.ceil(min(max(high, 0), size)))
 
 
 def _clicked(gaussians: Gaussians, click: Click) -> Float[Tensor, " n"]:
@@ -190,9 +198,9 @@ def _boxed(box: Box) -> Bool[Tensor, "h w"]:
     return mask
 
 
-def _signed(weights: Float[Tensor, " n"], positive: bool, least: float = Evidence.least) -> Evidence:
+def _signed(weights: Float[Tensor, " n"], positive: bool, point: bool = False) -> Evidence:
     nothing = torch.zeros_like(weights)
-    return Evidence(weights if positive else nothing, nothing if positive else weights, False, least)
+    return Evidence(weights if positive else nothing, nothing if positive else weights, False, point)
 
 
 def _numbered(gaussians: Gaussians) -> Gaussians:
