@@ -160,15 +160,16 @@ class View:
     """Show a scene in the browser, until Ctrl-C; also while it is being fitted."""
 
     scene: Positional[Path]  # folder of the scene, or a file of Gaussians
-    host: str = "127.0.0.1"  # address to serve on
+    host: str = "127.0.0.1"  # address to serve on; others than this computer, such as 0.0.0.0, need a token
     port: int = 8080  # to serve on
+    token: Text = None  # what visitors need (random; none on 127.0.0.1); the link that is printed holds it
     open: bool = False  # open the page in the browser
 
     def run(self, console: "Console") -> int:
         """Carry it out."""
         from .viewer import serve
 
-        serve(self.scene, self.host, self.port, self.open, sayer(console))
+        serve(self.scene, self.host, self.port, self.open, sayer(console), self.token)
         return 0
 
 

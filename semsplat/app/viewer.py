@@ -33,15 +33,18 @@ class Viewer:
         port: int = 8080,
         max_splats: int = MAX_SPLATS,
         engine: EngineName = "auto",
+        token: str | None = None,
     ) -> None:
         """Nothing is served before :meth:`start`.
 
         Args:
-            host: 127.0.0.1 lets in this computer only, 0.0.0.0 everybody who can reach it.
+            host: 127.0.0.1 lets in this computer only, 0.0.0.0 everybody who can reach it and knows the token.
             port: 0 takes any free one; if it is taken, the next free one.
             max_splats: browsers draw at most so many Gaussians; clicks always see all of them.
             engine: who draws; auto: the server if the Gaussians are on a GPU, else the browser.
+            token: what visitors need; without it, a random one where others than this computer can come in.
         """
+        self._token = token
         self.session, self._host, self._port, self._max_splats = session, host, port, max_splats
         on_gpu = session.gaussians.means.device.type == "cuda"
         self.engine = engine if engine != "auto" else "server" if on_gpu else "browser"
@@ -58,7 +61,7 @@ class Viewer:
         Raises:
             InputError: the host or the port cannot be served on.
         """
-        self.server = Server(self._host, self._port, "semsplat")
+        self.server = Server(self._host, self._port, "semsplat", self._token)
         _open_at(self.server, self.opening)
         if self.engine == "browser":
             self.splats = Splats(self.server, "/scene")
@@ -149,19 +152,22 @@ def serve(
     port: int = 8080,
     open_browser: bool = False,
     say: Callable[[str], None] = print,
+    token: str | None = None,
 ) -> None:
     """Show a scene folder, or a file of Gaussians, in the browser until Ctrl-C.
 
     Args:
         say: gets the sentences for the terminal.
+        token: what visitors need; without it, a random one where others than this computer can come in.
 
     Raises:
-        InputError: no scene there, or the host or port cannot be served on.
+        InputError: no scene there, the host or port cannot be served on, or the token is too short.
     """
-    viewer = Viewer(Session.at(scene), host, port)
+    viewer = Viewer(Session.at(scene), host, port, token=token)
     url = viewer.start()
     try:
-        if port and not url.endswith(f":{port}"):
+        assert viewer.server is not None  # it was started
+        if port and viewer.server.port != port:
             say(f"Port {port} is in use; took the next free one.")
         for note in viewer.notes:
             say(note)
