@@ -1,5 +1,6 @@
 """Layers made of layers: laid over the scene, beside it, or with most of it faded."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -205,14 +206,16 @@ class Split(Layer):
         return torch.cat([side.values(gaussians, camera) for side in (self.left, self.right)], dim=1)
 
     def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
-        left, right = image[..., : self.left.channels], image[..., self.left.channels :]
-        return self._joined(self.left.shade(left, alpha), self.right.shade(right, alpha))
+        at, channels = self._columns(image.shape[1]), self.left.channels
+        left = self.left.shade(image[:, :at, :channels], alpha[:, :at])
+        return torch.cat([left, self.right.shade(image[:, at:, channels:], alpha[:, at:])], dim=1)
 
     def picture(self, gaussians: Gaussians, camera: Camera, splat: Splat = splat) -> Float[Tensor, "h w 3"]:
         sides = (self.left, self.right)
         if self.left.form == self.right.form and all(side.alpha(gaussians, camera) is None for side in sides):
             return super().picture(gaussians, camera, splat)
-        return self._joined(*(side.picture(gaussians, camera, splat) for side in sides))
+        at, (left, right) = self._columns(camera.width), (side.picture(gaussians, camera, splat) for side in sides)
+        return torch.cat([left[:, :at], right[:, at:]], dim=1)
 
     def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
         left, right = (side.colors(gaussians, camera) for side in (self.left, self.right))
@@ -225,7 +228,6 @@ class Split(Layer):
         focal, center = camera.intrinsics[0, 0].item(), camera.intrinsics[0, 2].item()
         return (z > NEAR) & (focal * x < (self.at * camera.width - center) * z)
 
-    def _joined(self, left: Float[Tensor, "h w 3"], right: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w 3"]:
-        width = left.shape[1]
-        columns = torch.arange(width, device=left.device) + 0.5
-        return torch.where((columns < self.at * width)[None, :, None], left, right)
+    def _columns(self, width: int) -> int:
+        """How many columns of pixels have their centres left of the border."""
+        return min(max(math.ceil(self.at * width - 0.5), 0), width)

@@ -18,7 +18,10 @@ SAMPLE = 10_000  # Gaussians that are enough to tell the spacing
 
 @dataclass(frozen=True)
 class Normals(Layer):
-    """Which way surfaces face: the shortest axes of the Gaussians, turned to the camera, blended, and made unit."""
+    """Which way surfaces face: the shortest axes of the Gaussians, turned to the camera, blended, and made unit.
+
+    Those that are as thick as they are wide face nowhere: each counts by its flatness, 1 - shortest / middle axis.
+    """
 
     title: ClassVar[str] = "Normals"
     hint: ClassVar[str] = "Which way surfaces face: red is right, green is up, blue is towards you."
@@ -26,7 +29,9 @@ class Normals(Layer):
     background: Color = (0.0, 0.0, 0.0)
 
     def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
-        return normals(gaussians, camera)
+        shortest, longest = gaussians.log_scales.aminmax(dim=-1)
+        middle = gaussians.log_scales.sum(-1) - shortest - longest
+        return normals(gaussians, camera) * (1.0 - (shortest - middle).exp()).clamp_min(0.02)[:, None]
 
     def shade(self, image: Float[Tensor, "h w 3"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
         facing = torch.nn.functional.normalize(image, dim=-1)
