@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from semsplat.splatting.errors import InputError
 LABELS, NOISY, NAMES = (assets.ROOM / name for name in ("labels", "labels_noisy", "names.json"))
 FOUND = 0.5  # IoU from which a thing counts as found
 WRONG, BLOCK = 0.1, 8  # share of wrong pixels, in blocks of so many pixels
+TWO = 4  # the class of both curtains, which hang apart: one click on each of them
 MISSING = 17  # the class that half of the annotators forgot: the mug
 
 
@@ -118,7 +120,7 @@ def words(folder: Path, out: Path) -> dict[str, Any]:
 
 
 def clicks(folder: Path, out: Path) -> dict[str, Any]:
-    """One click on every thing where it is largest in a training photo; with the field, and with no field at all."""
+    """One click on every body where it is largest in a training photo; with the field, and with no field at all."""
     scene, gaussians, fields = opened(folder)
     training, held_out = scene.frames_of(False), scene.frames_of(True)
     cameras = [frame.camera for frame in training]
@@ -126,10 +128,9 @@ def clicks(folder: Path, out: Path) -> dict[str, Any]:
     names = {int(number): given[0] for number, given in json.loads(NAMES.read_text()).items() if given}
     by_field, without = {}, {}
     for number, name in names.items():
-        frame = best_frame(training, lambda f, n=number: exact(f) == n)
-        click = Click(frame.camera, *deepest(exact(frame) == number))
+        pointed = [_click(training, bodies) for bodies in _bodies(number)]
         for results, its_graph, field in ((by_field, graph, fields["labels"]), (without, bare, None)):
-            selection = tidy(its_graph, select(gaussians, [click], its_graph, field).selection)
+            selection = tidy(its_graph, select(gaussians, pointed, its_graph, field).selection)
             key = name if name not in results else f"{name} {number}"
             results[key] = pooled(gaussians, selection, held_out, lambda f, n=number: exact(f) == n)
         if name in ("teapot", "chair", "books"):
@@ -138,6 +139,32 @@ def clicks(folder: Path, out: Path) -> dict[str, Any]:
                 out / f"click {name}.png", gaussians, views, selection, f"one click, no field: {name}"
             )
     return {"field": summary(by_field), "no field": summary(without)}
+
+
+def _bodies(number: int) -> list[Callable[[Frame], torch.Tensor]]:
+    """The masks of the bodies that a label stands for; the curtains are told apart left and right of their middle."""
+    if number != TWO:
+        return [lambda frame: exact(frame) == number]
+    return [lambda frame, place=place: _curtain(frame, place) for place in (0, 1)]
+
+
+def _curtain(frame: Frame, place: int) -> torch.Tensor:
+    """The left or the right one of the two curtains without their rod; nothing where a photo does not show both."""
+    from scipy.ndimage import binary_opening, center_of_mass, label
+
+    opened_mask = binary_opening((exact(frame) == TWO).numpy(), np.ones((5, 5)))
+    parts, count = label(opened_mask)
+    largest = np.argsort(np.bincount(parts.ravel())[1:])[::-1][:2] + 1
+    if count < 2:
+        return torch.zeros(parts.shape, dtype=torch.bool)
+    centers = center_of_mass(opened_mask, parts, largest)
+    return torch.from_numpy(parts == largest[int(np.argsort([x for _, x in centers])[place])])
+
+
+def _click(training: Sequence[Frame], mask_of: Callable[[Frame], torch.Tensor]) -> Click:
+    """Where a person would click: deepest inside, where it is largest."""
+    frame = best_frame(training, mask_of)
+    return Click(frame.camera, *deepest(mask_of(frame)))
 
 
 def summary(scores: dict[str, dict[str, float]]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """With a field: grown from what the prompt's features are like, over the graph, as ISRF does (Goel et al. 2023).
 
-K-means gives the prompt's features; every Gaussian's nearest one says how unlike it is (NNFM); what is most alike under
-the prompt is the seed, and the region grows over the neighbourhood graph as far as a tolerance allows. It grows for all
-tolerances at once: a Gaussian's order is the highest step on the easiest way from the seeds.
+K-means gives a stroke's features, and a click's is what its pixel shows; every Gaussian's nearest one says how unlike
+it is (NNFM); what is most alike under the prompt is the seed, and the region grows over the neighbourhood graph as far
+as a tolerance allows. It grows for all tolerances at once: a Gaussian's order is the highest step on the easiest way
+from the seeds.
 """
 
 from collections.abc import Sequence
@@ -20,11 +21,13 @@ from .choose import Size
 from .graph import Graph
 from .prompts import Evidence
 
-CLUSTERS = 5  # at most, of a prompt's features
+CLUSTERS = 5  # at most, of a stroke's features
+LEAST = 0.15  # share of the weight below which a kind of feature is an accident: shone through, brushed by
 TIGHT = 0.5  # seeds are the half of the prompt that is most like its features
 STEP = 0.05  # how much unlikeness of neighbours counts against growing from one to the other
 CUTS = 64  # tolerances that are tried for the natural one
-HELD = 0.8  # share of the prompt that has to be within the natural tolerance
+HELD = 0.8  # share of what is alike in the prompt that has to be within the natural tolerance
+HALFWAY = {"labels": 0.5}  # codes of classes are orthogonal: by its meaning, as for words, and not by a gap
 
 
 def by_field(
@@ -39,31 +42,35 @@ def by_field(
     Raises:
         InputError: the field knows nothing about what was pointed at.
     """
-    features = directions(gaussians, field)
+    features = turned(gaussians, field)
     known = (field.reliability(gaussians).cpu() > 0).float()
     meant = sum((one.inside for one in evidence), torch.zeros(len(graph))) * known
     if not meant.any():
         raise InputError(f"The field of '{field.teacher}' knows nothing about what was pointed at; point elsewhere.")
-    distance = _nearest(features, [(one.inside * known, one.least) for one in evidence])
-    other = _nearest(features, [(one.outside * known, one.least) for one in evidence])
+    distance = _nearest(features, [(one.inside * known, one.point) for one in evidence])
+    other = _nearest(features, [(one.outside * known, one.point) for one in evidence])
     entries = torch.where((known > 0) & (distance <= other), distance, torch.inf)
     seeds = _seeds(distance, meant)
     entries[seeds] = distance[seeds]
     if size != "group":
         entries = flood(*graph.links(STEP), entries, torch.nonzero(seeds)[:, 0])
     order = torch.where(entries.isfinite(), entries.clamp_max(1.0), torch.inf)
-    return order, natural(order, graph.surface.mass, meant, size)
+    if field.teacher in HALFWAY and size != "part":
+        return order, HALFWAY[field.teacher]
+    return order, natural(order, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size)
 
 
-def directions(gaussians: Gaussians, field: FeatureField) -> Float[Tensor, "n d"]:
-    """Unit vectors whose products are the cosines of the decoded features, in as few numbers as the codes have."""
+def turned(gaussians: Gaussians, field: FeatureField) -> Float[Tensor, "n d"]:
+    """Vectors whose products are those of the decoded features, in as few numbers as the codes have."""
     codes, decoder = field.codes(gaussians).detach().cpu().float(), field.decoder.cpu().float()
     values, vectors = torch.linalg.eigh(decoder @ decoder.T)
-    return torch.nn.functional.normalize(codes @ (vectors * values.clamp_min(0.0).sqrt()), dim=-1)
+    return codes @ (vectors * values.clamp_min(0.0).sqrt())
 
 
-def clusters(features: Float[Tensor, "m d"], weights: Float[Tensor, " m"], least: float) -> Float[Tensor, "k d"]:
-    """Mean directions of the features, by spherical k-means from farthest points.
+def clusters(
+    features: Float[Tensor, "m d"], weights: Float[Tensor, " m"], least: float = LEAST
+) -> Float[Tensor, "k d"]:
+    """Mean directions of unit features, by spherical k-means from farthest points.
 
     Args:
         least: share of the weight below which a cluster is left out; the heaviest always stays.
@@ -85,15 +92,21 @@ def clusters(features: Float[Tensor, "m d"], weights: Float[Tensor, " m"], least
 
 
 def _nearest(
-    features: Float[Tensor, "n d"], prompts: Sequence[tuple[Float[Tensor, " n"], float]]
+    features: Float[Tensor, "n d"], prompts: Sequence[tuple[Float[Tensor, " n"], bool]]
 ) -> Float[Tensor, " n"]:
-    """Cosine distance of each Gaussian to the nearest feature of the prompts (weights, least); inf without any."""
+    """Cosine distance of each Gaussian to the nearest feature of the prompts (weights, point); inf without any.
+
+    A point has one feature, W F in its pixel: much sharper than those of the Gaussians there, of which the border ones
+    make up for each other.
+    """
     result = features.new_full((len(features),), torch.inf)
-    for weights, least in prompts:
-        under = weights > 0.01 * weights.max()
+    units = torch.nn.functional.normalize(features, dim=-1)
+    for weights, point in prompts:
+        under = weights > (0.0 if point else 0.01 * weights.max())
         if under.any():
-            found = clusters(features[under], weights[under], least)
-            result = torch.minimum(result, (1.0 - (features @ found.T).amax(1)).clamp_min(0.0))
+            seen = torch.nn.functional.normalize(weights[under] @ features[under], dim=-1)[None]
+            found = seen if point else clusters(units[under], weights[under])
+            result = torch.minimum(result, (1.0 - (units @ found.T).amax(1)).clamp_min(0.0))
     return result
 
 

@@ -10,6 +10,8 @@ from table_scene import BLUE, RED, TABLE, camera, cameras, iou, pixel, scene, sh
 
 from semsplat.distill import segment
 from semsplat.distill.field import FeatureField
+from semsplat.distill.segment.grow import by_field
+from semsplat.distill.segment.prompts import Evidence, read
 from semsplat.splatting.errors import InputError
 
 FRONT = camera(0.0)
@@ -89,6 +91,28 @@ def test_a_field_grows_over_what_is_alike_and_hangs_together() -> None:
     assert iou(group.selection, what != TABLE) > 0.9
     less = segment.select(gaussians, [click(RED_BALL)], graph, field, size="part")
     assert (less.selection <= thing.at(max(less.tolerance, thing.tolerance))).all()
+
+
+def test_a_click_means_what_its_pixel_shows_and_not_all_that_shines_through() -> None:
+    """Of its weight less than half is on the ball; codes of the others make up for each other in the pixel."""
+    gaussians, what, graph, field = with_field()
+    x, y = RED_BALL
+    inside = read(gaussians, [click((x, y))])[0].inside
+    behind = torch.nonzero(what == TABLE)[:2, 0]
+    shines = inside * 0.4 / inside.sum()
+    shines[behind] = 0.3
+    codes = gaussians.features.clone()
+    codes[behind, :3] = torch.tensor([[1.0, 0.0, 0.1], [-0.9, 0.0, 0.0]])
+    gaussians = gaussians.replace(features=codes)
+    order, natural = by_field(gaussians, graph, field, [Evidence(shines, 0 * shines, False, point=True)], "thing")
+    assert iou(order <= natural, what == RED) > 0.9
+
+
+def test_annotations_are_cut_halfway() -> None:
+    """Where codes are those of classes, the natural tolerance is that of words."""
+    gaussians, what, graph, field = with_field()
+    thing = segment.select(gaussians, [click(RED_BALL)], graph, dataclasses.replace(field, teacher="labels"))
+    assert thing.natural == 0.5 and iou(thing.selection, what == RED) > 0.9
 
 
 def test_strokes_with_a_field() -> None:
