@@ -91,10 +91,10 @@ class Look:
 
     def pickable(self, now: Now, ids: Int64[Tensor, " k"]) -> Int64[Tensor, " m"]:
         """Those of the ids that are there, neither hidden nor locked; ascending."""
-        at = places(now.gaussians.ids, ids)
-        free = torch.ones(len(now.gaussians), dtype=torch.bool, device=now.gaussians.ids.device)
+        at, seen = places(now.gaussians.ids, ids), self.visible(now)
+        free = torch.ones_like(now.gaussians.ids, dtype=torch.bool) if seen is None else seen > 0
         for thing in now.things:
-            if thing.name in self.hidden | self.locked:
+            if thing.name in self.locked:
                 free &= ~thing.selection(now.gaussians)
         at = at[at >= 0]
         return now.gaussians.ids[at[free[at]]].cpu().sort().values
