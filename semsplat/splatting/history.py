@@ -16,6 +16,8 @@ from .gaussians import Gaussians
 BUDGET = 2**30  # bytes of Gaussians that are kept, so that undo is quick; two folds are kept in any case
 OVERHEAD = 1000  # what an edit costs beside the Gaussians that it names, in Gaussians
 
+Key = tuple[Edit, ...]  # edits in force, each by who it is: two lists may go apart and give one number to two edits
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -41,14 +43,14 @@ class Folds:
         self._lock = threading.Lock()
         self._budget = budget
         self._original: Gaussians | None = None
-        self._kept: dict[tuple[int, ...], Gaussians] = {}  # by the numbers of the edits in force; the latest is last
+        self._kept: dict[Key, Gaussians] = {}  # the latest is last
 
     def fold(self, original: Gaussians, entries: Sequence[Entry]) -> Gaussians:
         """``original`` after the edits of ``entries``, all of them in force."""
         with self._lock:
             if self._original is not original:
                 self._original, self._kept = original, {}
-            wanted = tuple(entry.number for entry in entries)
+            wanted = tuple(entry.edit for entry in entries)
             if not wanted:
                 return original
             known = max((key for key in self._kept if wanted[: len(key)] == key), key=len, default=())
@@ -61,16 +63,16 @@ class Folds:
     def _work(self, start: Gaussians, entries: Sequence[Entry], done: int) -> None:
         """Apply ``entries[done:]``; keep the end, and on the way what halves the work that is left, for later undos."""
         table, unit = Table(start), max(len(start) // 2, 1)
-        numbers = tuple(entry.number for entry in entries)
+        edits = tuple(entry.edit for entry in entries)
         left = sum(entry.work for entry in entries[done:])
         for at, entry in enumerate(entries[done:], done + 1):
             entry.edit.on(table)
             before, left = left, left - entry.work
             halved = (left // unit).bit_length() < (before // unit).bit_length()
             if halved or at == len(entries):
-                self._kept[numbers[:at]] = table.gaussians()
+                self._kept[edits[:at]] = table.gaussians()
 
-    def _forget(self, wanted: tuple[int, ...], entries: Sequence[Entry]) -> None:
+    def _forget(self, wanted: Key, entries: Sequence[Entry]) -> None:
         """Stay within the budget: first goes what is no earlier state, then what is quickly made again."""
         while len(self._kept) > 2 and self._bytes() > self._budget:
             others = [key for key in self._kept if key != wanted]
@@ -86,7 +88,7 @@ class Folds:
         return sum(storages.values())
 
 
-def _least_missed(keys: Sequence[tuple[int, ...]], entries: Sequence[Entry]) -> tuple[int, ...]:
+def _least_missed(keys: Sequence[Key], entries: Sequence[Entry]) -> Key:
     """Of earlier states, the one whose loss adds least work, relative to how far back it is."""
     until = [0]
     for entry in entries:

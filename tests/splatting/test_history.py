@@ -87,6 +87,14 @@ def test_the_list_never_changes() -> None:
     assert history.entries is entries and history.done == len(entries)
 
 
+def test_lists_may_go_apart() -> None:
+    original, history = scene(), History().do(Delete(IDS[:1]))
+    one, other = history.do(Move(IDS, (1.0, 0.0, 0.0))), history.do(Opacity(IDS, 0.5))
+    assert one.entries[-1].number == other.entries[-1].number
+    for version in (one, other, one):
+        assert same(version.fold(original), one_by_one(original, version))
+
+
 def test_removing_an_edit() -> None:
     original = scene()
     history = History().do(Delete(IDS[:1])).do(Delete(IDS[1:2])).do(Delete(IDS[2:3])).undo()
