@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
@@ -157,6 +158,12 @@ class Server:
         return next((number for number, connection in pages if connection is page), -1)
 
 
+def is_open(client: Client) -> bool:
+    """Whether a page is still there; viser warns when something is sent to one that is not."""
+    server = getattr(client, "_viser_server", None)
+    return server is None or client.client_id in server.get_clients()
+
+
 def camera_of(client: Client) -> Camera | None:
     """What a page shows now, in pixels of its canvas; None before it has a size, or when it is no camera."""
     shown = client.camera
@@ -187,6 +194,28 @@ def wxyz_of(camera: Camera) -> np.ndarray:
 def escaped(text: str) -> str:
     """Any text as plain text inside Markdown: nothing in it is a tag, a link or a picture."""
     return "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in text if c.isprintable())
+
+
+def line_plot(
+    client: Client,
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    across: str,
+    upwards: str,
+    order: float | None = None,
+    logarithmic: bool = False,
+) -> Any:
+    """A small plot of a line in the panel; ``data = (x, y)`` of what is returned draws another."""
+    from viser import uplot
+
+    return client.gui.add_uplot(
+        (x, y),
+        (uplot.Series(label=across), uplot.Series(label=upwards, stroke="#1a73a0", width=2)),
+        height=140,
+        legend=uplot.Legend(show=False),
+        scales={"x": uplot.Scale(time=False), "y": uplot.Scale(distr=3 if logarithmic else 1)},
+        order=order,
+    )
 
 
 def notify(client: Client, title: str, text: str, color: str = "red") -> None:

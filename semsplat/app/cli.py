@@ -85,6 +85,8 @@ class Train:
     seed: Count = None  # of all that is random (0)
     device: Device = "auto"  # auto takes an NVIDIA GPU when there is one, and says so
     tensorboard: bool = False  # also write TensorBoard files, to the scene folder
+    view: bool = False  # show the scene in the browser while it grows, and afterwards until Ctrl-C
+    port: int = 8080  # of --view
 
     def run(self, console: "Console") -> int:
         """Carry it out."""
@@ -94,6 +96,12 @@ class Train:
         from .plan import Request
 
         options = dataclasses.asdict(self)
+        view, port = options.pop("view"), options.pop("port")
+        if view:
+            from .viewer import beside
+
+            request = Request(folder=options.pop("out"), **options)
+            return beside(request.folder, port, sayer(console), lambda: train.run(request, console))
         return train.run(Request(folder=options.pop("out"), **options), console)
 
 

@@ -69,5 +69,5 @@ class Follow:
 
     def _listen(self) -> None:
         facts = live.read(self._folder)
-        self._session.locked = LOCKED if facts is not None and facts.what == "fitting" else None
+        self._session.locked = LOCKED if facts is not None and facts.what == live.FITTING else None
         self._session.work_told(facts)

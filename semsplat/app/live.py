@@ -20,6 +20,7 @@ from ..splatting.errors import SemsplatError
 from ..splatting.files import replacing
 from ..splatting.train_types import Progress
 
+FITTING = "fitting"  # what a fit calls itself to those who watch
 LIVE, WISH = "live.json", "wish.txt"
 EVERY = 0.5  # seconds between two writes, at least
 LOST = 60.0  # seconds without a word after which work is thought to have ended

@@ -23,13 +23,15 @@ from . import evaluate, pictures, scene
 from . import plan as plans
 from .board import Board
 from .layers import Rgb
+from .live import FITTING, live
 from .plan import Plan, Request
-from .progress import Watch, clock, counter, say
+from .progress import Watch, clock, counter, facts, say
 from .session import Session
 from .warmup import warm_up
 
 Meaning = Callable[[list[Frame], list[Frame]], Together]
 SAVE_EVERY = 30.0  # seconds between checkpoints
+SHOW_EVERY = 2.0  # seconds between scenes for those who watch, at least
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -99,8 +101,13 @@ def _fit(
     device: torch.device, console: Console, together: Together | None,
 ) -> Progress | None:  # fmt: skip
     """Run the loop to its end and save; where it was stopped by Ctrl-C, the last progress."""
-    last, saved_at = None, -SAVE_EVERY
-    with Watch(console) as watch, interruptions() as stop, Board(request.folder, request.tensorboard) as board:
+    last, saved_at, shown = None, -SAVE_EVERY, Shown(request.folder)
+    with (
+        Watch(console) as watch,
+        interruptions() as stop,
+        Board(request.folder, request.tensorboard) as board,
+        live(request.folder, FITTING) as told,
+    ):
         warm_up(device, plan.config, watch.say)
         if state is None:
             gaussians = start(_with_points(request, found, training, watch), plan.config, training).to(device)
@@ -117,7 +124,12 @@ def _fit(
             board.add(last)
             if time.monotonic() - saved_at >= SAVE_EVERY:
                 _save(request.folder, last)
-                saved_at = time.monotonic()
+                saved_at = shown.at = time.monotonic()
+            elif shown.due():
+                shown.write(last)
+            told.show(last, facts(last))
+            if told.wishes_stop():
+                stop.set()
         if last is not None:
             _save(request.folder, last)
         elif stop.is_set():
@@ -125,6 +137,25 @@ def _fit(
         else:
             watch.say("Nothing is left to fit; give more --steps or --minutes to go on.")
     return last if stop.is_set() else None
+
+
+class Shown:
+    """Writes the scene between saves, for those who watch: the faster it is written, the more often."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._cost = folder, 0.0
+        self.at = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time, with a few per cent of it spent on writing."""
+        return time.monotonic() - self.at >= max(SHOW_EVERY, 30.0 * self._cost)
+
+    def write(self, progress: Progress) -> None:
+        """Write scene.ply."""
+        began = time.monotonic()
+        scene.write_gaussians(self._folder, progress.gaussians)
+        self.at = time.monotonic()
+        self._cost = self.at - began
 
 
 def _with_points(request: Request, found: Capture, training: list[Frame], watch: Watch) -> Capture:
@@ -156,8 +187,8 @@ def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: 
     scores = evaluate.evaluate(gaussians, held_out, counter(console, "scoring"))
     step = int(state.numbers["step"])
     _, loss, psnr = state.curve[-1] if state.curve else (0, float("nan"), float("nan"))
-    facts = {"step": step, "loss": loss, "psnr": psnr, "seconds": state.numbers.get("seconds")}
-    metrics = {**evaluate.summary(scores), "gaussians": len(gaussians), "training": facts}
+    training_facts = {"step": step, "loss": loss, "psnr": psnr, "seconds": state.numbers.get("seconds")}
+    metrics = {**evaluate.summary(scores), "gaussians": len(gaussians), "training": training_facts}
     scene.write_json(folder / scene.METRICS, metrics)
     pictures.curves(folder / scene.CURVES, state.curve)
     shown = (held_out or training)[0]
@@ -166,7 +197,7 @@ def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: 
         mean = f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.4f}"
         say(console, f"Held out: {mean} (mean of {len(scores)} photos).")
     evaluate.contact_sheet(folder / evaluate.SHEET, gaussians, held_out or training, scores)
-    seconds = clock(facts["seconds"] or 0.0)
+    seconds = clock(state.numbers.get("seconds") or 0.0)
     say(console, f"{len(gaussians):,} Gaussians after {step} steps, {seconds}.")
     say(console, f"Scene: {folder}   look at it with: semsplat view {folder}")
 

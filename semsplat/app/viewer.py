@@ -1,5 +1,6 @@
 """The web page of a session: a scene that all visitors share, and for each of them a page of their own."""
 
+import contextlib
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -8,10 +9,12 @@ from typing import Literal
 
 import torch
 
+from ..splatting.errors import SemsplatError
 from ..splatting.gaussians import Gaussians
-from . import panels
+from . import live, panels
 from .browser import Client, Server
 from .engines import FromServer, InBrowser
+from .follow import Follow
 from .layers import Rgb
 from .page import Page
 from .poses import Pose
@@ -50,6 +53,7 @@ class Viewer:
         self.engine = engine if engine != "auto" else "server" if on_gpu else "browser"
         self.server: Server | None = None
         self.splats: Splats | None = None
+        self.follow: Follow | None = None
         self.opening = session.opening
         self._pages: dict[int, Page] = {}
         self._lock = threading.Lock()
@@ -67,13 +71,17 @@ class Viewer:
             self.splats = Splats(self.server, "/scene")
             self._send()
         self._deaf = self.session.listen(self._heard)
+        self.follow = Follow(self.session)
         self.server.viser.on_client_connect(self._welcome)
         self.server.viser.on_client_disconnect(self._goodbye)
+        threading.Thread(target=self._prepare, name="semsplat-prepare", daemon=True).start()
         return self.server.url
 
     def stop(self) -> None:
         """Close the page."""
         self._deaf()
+        if self.follow is not None:
+            self.follow.stop()
         with self._lock:
             pages, self._pages = list(self._pages.values()), {}
         for page in pages:
@@ -108,8 +116,15 @@ class Viewer:
             return gaussians
         return gaussians[self.session.importance(gaussians).topk(self._max_splats).indices.sort().values]
 
+    def _prepare(self) -> None:
+        """While the first visitor looks around; what is missing is said when somebody points."""
+        session = self.session
+        if len(session.gaussians) and session.locked is None:
+            with contextlib.suppress(SemsplatError):
+                session.meaning.prepare(session.gaussians)
+
     def _heard(self, change: Change) -> None:
-        if self.splats is not None and change.what != "things":
+        if self.splats is not None and change.what in ("edits", "scene"):
             self._send()
         for page in self.pages:
             page.heard(change)
@@ -179,6 +194,40 @@ def serve(
         pass
     finally:
         viewer.stop()
+
+
+def beside(folder: Path, port: int, say: Callable[[str], None], work: Callable[[], int]) -> int:
+    """Do ``work`` that writes a scene, show the scene from its first save on, and afterwards until Ctrl-C.
+
+    Returns:
+        What ``work`` returned.
+    """
+    over, viewers = threading.Event(), list[Viewer]()
+
+    def show() -> None:
+        while not over.is_set() and live.read(folder) is None:
+            over.wait(0.2)
+        if live.read(folder) is not None:
+            viewers.append(Viewer(Session.at(folder), port=port))
+            say(f"Watch it grow: {viewers[0].start()}")
+
+    thread = threading.Thread(target=show, name="semsplat-beside", daemon=True)
+    thread.start()
+    status = 130
+    try:
+        status = work()
+        over.set()
+        thread.join()
+        if viewers:
+            say("The page stays until Ctrl-C.")
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        over.set()
+        for viewer in viewers:
+            viewer.stop()
+    return status
 
 
 def _tuple(vector: torch.Tensor) -> tuple[float, float, float]:

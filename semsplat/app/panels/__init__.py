@@ -4,12 +4,13 @@ from ..page import Page
 from .picked import Picked
 from .status import Status
 from .view import View
+from .work import Work
 
 
 def build(page: Page) -> None:
     """Everything a visitor can read and press, on one page."""
     gui = page.client.gui
-    page.parts += [Status(page), Picked(page)]
+    page.parts += [Status(page), Work(page), Picked(page)]
     tabs = gui.add_tab_group()
     with tabs.add_tab("View"):
         page.parts.append(View(page))
