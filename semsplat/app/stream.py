@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from ..splatting.camera import Camera
-from .browser import Client, camera_of
+from .browser import Client, camera_of, is_open
 from .ladder import NEWEST, SIZES, TARGET, Ladder
 
 Picture = tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "h w"] | None]  # colours; depth in world units
@@ -107,7 +107,7 @@ class Stream:
             target: seconds a picture may take while the camera moves.
         """
         self._client, self._draw, self._failed = client, draw, failed
-        self._turns = turns or Turns()
+        self._turns = Turns() if turns is None else turns
         self._ladder = Ladder(target)
         self._changed = threading.Condition()
         self._sending = threading.Lock()
@@ -134,15 +134,16 @@ class Stream:
             self._version += 1
             self._changed.notify_all()
 
-    def stop(self, gone: bool = False) -> None:
-        """Send nothing more and take the picture off the page, unless the page is gone."""
+    def stop(self) -> None:
+        """Send nothing more and take the picture off the page, if that is still there."""
         with self._changed:
-            remove = self._running and self._frames > 0 and not gone
+            remove = self._running and self._frames > 0
             self._running = False
             self._changed.notify_all()
         if remove:
             with self._sending:
-                self._client.scene.set_background_image(None)
+                if is_open(self._client):
+                    self._client.scene.set_background_image(None)
 
     @property
     def stats(self) -> Stats:
@@ -209,7 +210,7 @@ class Stream:
         if self._version != job.version and waited > max(0.1, drawn - started):
             return  # the page was long in coming, and now looks elsewhere
         with self._sending:
-            if self._running:
+            if self._running and is_open(self._client):
                 self._send(picture, depth, job)
                 self._note(job, time.monotonic() - started - waited)
 
@@ -237,7 +238,7 @@ class Stream:
                 self._client.local_storage.get_item("semsplat-taken")
             except RuntimeError as error:
                 if "Failed to read" not in str(error):  # a page that keeps nothing answers, too
-                    self.stop(gone=True)
+                    self.stop()
                     return
             with self._changed:
                 assert self._underway is not None and self._sent is not None
