@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from ..splatting.blend import Blend
@@ -38,8 +38,6 @@ NEAR_TO_FAR: tuple[Color, ...] = (
 )
 HIGHLIGHT: Color = (1.0, 0.16, 0.62)
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue
-FAINTEST = 0.002  # strength that can be seen
-EDGE = 0.3  # strength at which what is picked is outlined
 STEPS = 170  # colours of a ramp from one stop to the next
 SAMPLE = 20_000  # Gaussians that are enough to set a range
 
@@ -172,62 +170,6 @@ class Coverage(Layer):
         return _over(alpha * alpha.new_tensor(self.color), alpha, self.background)
 
 
-@dataclass(frozen=True)
-class Tint(Layer):
-    """Another layer with some Gaussians picked out; their strengths are blended like everything else.
-
-    Light and dark of the layer below stay visible. Pictures also outline what is picked.
-    """
-
-    title: ClassVar[str] = "Highlight"
-    hint: ClassVar[str] = "What is picked, over another layer."
-    over: Layer
-    strengths: Float[Tensor, " n"]  # in [0, 1]; 0 for what is not picked
-    color: Color = HIGHLIGHT
-
-    @property
-    def background(self) -> Color:  # type: ignore[override]
-        """That of the layer below."""
-        return self.over.background
-
-    @property
-    def channels(self) -> int:  # type: ignore[override]
-        """One more than the layer below."""
-        return self.over.channels + 1
-
-    def on(self, background: Color) -> Self:
-        return replace(self, over=self.over.on(background))
-
-    @property
-    def form(self) -> Form | None:
-        return self.over.form
-
-    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
-        return self.over.alpha(gaussians, camera)
-
-    def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
-        return replace(self, over=self.over.fit(gaussians, camera))
-
-    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
-        below = self.over.values(gaussians, camera)
-        return torch.cat([below, self.strengths.to(below)[:, None]], dim=1)
-
-    def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
-        shown, strength = self.over.shade(image[..., :-1], alpha), image[..., -1:].clamp(0.0, 1.0)
-        color = shown.new_tensor(self.color)
-        picked, edge = strength[..., 0] > FAINTEST, outline(strength[..., 0] > EDGE, max(1, round(len(image) / 400)))
-        below = shown[edge]
-        shown = shown.masked_scatter(picked[..., None], tinted(shown[picked], color, strength[picked]))
-        bright = (below @ below.new_tensor(LUMINANCE))[:, None] > 0.5
-        line = torch.where(bright, 0.75 * color, torch.lerp(color, torch.ones_like(color), 0.5))
-        return shown.masked_scatter(edge[..., None], line)
-
-    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
-        below = self.over.colors(gaussians, camera)
-        strength = self.strengths.to(below)[:, None].clamp(0.0, 1.0)
-        return tinted(below, below.new_tensor(self.color), strength)
-
-
 LAYERS: tuple[Layer, ...] = (Rgb(), Depth(), Coverage())
 
 
@@ -245,28 +187,6 @@ def ramp(place: Float[Tensor, "*s"], stops: tuple[Color, ...]) -> Float[Tensor, 
     steps = torch.cat([steps, table[-1:]])
     at = (place * (len(steps) - 1)).round().int().clamp(0, len(steps) - 1)
     return steps.index_select(0, at.flatten()).reshape(*place.shape, 3)
-
-
-def tinted(
-    below: Float[Tensor, "*b 3"], color: Float[Tensor, "*#b 3"], strength: Float[Tensor, "*#b 1"]
-) -> Float[Tensor, "*b 3"]:
-    """A picture in one colour where ``strength`` is 1: dark parts in dark shades of it, light parts in light ones."""
-    light = (below @ below.new_tensor(LUMINANCE))[..., None].clamp(0.0, 1.0)
-    shades = color * (0.45 + 1.1 * light).clamp_max(1.0)
-    return torch.lerp(
-        below, torch.lerp(shades, torch.ones_like(shades), 0.7 * (2.0 * light - 1.0).clamp_min(0.0)), strength
-    )
-
-
-def outline(inside: Bool[Tensor, "h w"], width: int) -> Bool[Tensor, "h w"]:
-    """Pixels outside of a region that are at most ``width`` pixels to the side of it, or above or below."""
-    grown = inside.clone()
-    for step in range(1, width + 1):
-        grown[step:] |= inside[:-step]
-        grown[:-step] |= inside[step:]
-        grown[:, step:] |= inside[:, :-step]
-        grown[:, :-step] |= inside[:, step:]
-    return grown & ~inside
 
 
 def _over(image: Tensor, alpha: Tensor, background: Color) -> Tensor:

@@ -1,4 +1,4 @@
-"""Layers made of layers: laid over the scene, beside it, or with most of it faded."""
+"""Layers made of layers: over the scene, beside it, with parts of it faded, with parts of it picked out."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,9 +12,11 @@ from ..splatting.camera import Camera
 from ..splatting.gaussians import Gaussians
 from ..splatting.project import NEAR
 from ..splatting.splat import splat
-from .layers import Color, Form, Layer, Rgb, Splat, Tint
+from .layers import HIGHLIGHT, LUMINANCE, Color, Form, Layer, Rgb, Splat
 from .layers_shapes import Between
 
+FAINTEST = 0.002  # strength of a highlight that can be seen
+EDGE = 0.3  # strength at which what is picked is outlined
 GHOST = 0.03  # share of what is faded that stays
 
 
@@ -43,69 +45,10 @@ def compose(
 
 
 @dataclass(frozen=True)
-class Over(Layer):
-    """A layer over the scene in its colours: 0 is the scene, 1 the layer. Forms are on the way to the layer's."""
+class Around(Layer):
+    """A layer that changes another: what it does not say itself, that one says."""
 
     layer: Layer
-    opacity: float  # in [0, 1]
-
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        """The layer's."""
-        return self.layer.title
-
-    @property
-    def hint(self) -> str:  # type: ignore[override]
-        """The layer's."""
-        return self.layer.hint
-
-    @property
-    def background(self) -> Color:  # type: ignore[override]
-        """The layer's."""
-        return self.layer.background
-
-    @property
-    def channels(self) -> int:  # type: ignore[override]
-        """The scene's and the layer's."""
-        return 3 + self.layer.channels
-
-    def on(self, background: Color) -> Self:
-        return replace(self, layer=self.layer.on(background))
-
-    @property
-    def form(self) -> Form | None:
-        return None if self.layer.form is None else Between(self.layer.form, self.opacity)
-
-    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
-        alpha = self.layer.alpha(gaussians, camera)
-        return None if alpha is None else torch.lerp(torch.ones_like(alpha), alpha, self.opacity)
-
-    def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
-        return replace(self, layer=self.layer.fit(gaussians, camera))
-
-    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
-        return torch.cat([gaussians.colors(camera), self.layer.values(gaussians, camera)], dim=1)
-
-    def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
-        scene = Rgb(background=self.background).shade(image[..., :3], alpha)
-        return torch.lerp(scene, self.layer.shade(image[..., 3:], alpha), self.opacity)
-
-    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
-        scene = gaussians.colors(camera).clamp(0.0, 1.0)
-        return torch.lerp(scene, self.layer.colors(gaussians, camera), self.opacity)
-
-
-@dataclass(frozen=True)
-class Faded(Layer):
-    """A layer in which some Gaussians are pale or gone, so that they hide nothing."""
-
-    layer: Layer
-    visible: Float[Tensor, " n"]  # how much of each is there, in [0, 1]; 0: it is hidden
-
-    @classmethod
-    def but(cls, layer: Layer, kept: Bool[Tensor, " n"], ghost: float = GHOST) -> Self:
-        """Everything fades but some Gaussians; ``ghost`` is how much of the others stays, in [0, 1]."""
-        return cls(layer, torch.where(kept, 1.0, ghost))
 
     @property
     def title(self) -> str:  # type: ignore[override]
@@ -127,20 +70,18 @@ class Faded(Layer):
         """The layer's."""
         return self.layer.channels
 
-    def on(self, background: Color) -> Self:
-        return replace(self, layer=self.layer.on(background))
-
     @property
     def form(self) -> Form | None:
         return self.layer.form
 
-    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"]:
-        alpha = self.visible.to(gaussians.means)
-        below = self.layer.alpha(gaussians, camera)
-        return alpha if below is None else alpha * below
+    def on(self, background: Color) -> Self:
+        return replace(self, layer=self.layer.on(background))
 
     def fit(self, gaussians: Gaussians, camera: Camera) -> Self:
         return replace(self, layer=self.layer.fit(gaussians, camera))
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
+        return self.layer.alpha(gaussians, camera)
 
     def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
         return self.layer.values(gaussians, camera)
@@ -150,6 +91,89 @@ class Faded(Layer):
 
     def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
         return self.layer.colors(gaussians, camera)
+
+
+@dataclass(frozen=True)
+class Tint(Around):
+    """Another layer with some Gaussians picked out; their strengths are blended like everything else.
+
+    Light and dark of the layer below stay visible. Pictures also outline what is picked.
+    """
+
+    strengths: Float[Tensor, " n"]  # in [0, 1]; 0 for what is not picked
+    color: Color = HIGHLIGHT
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """One more than the layer's."""
+        return self.layer.channels + 1
+
+    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
+        below = self.layer.values(gaussians, camera)
+        return torch.cat([below, self.strengths.to(below)[:, None]], dim=1)
+
+    def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
+        shown, strength = self.layer.shade(image[..., :-1], alpha), image[..., -1:].clamp(0.0, 1.0)
+        color = shown.new_tensor(self.color)
+        picked, edge = strength[..., 0] > FAINTEST, outline(strength[..., 0] > EDGE, max(1, round(len(image) / 400)))
+        below = shown[edge]
+        shown = shown.masked_scatter(picked[..., None], tinted(shown[picked], color, strength[picked]))
+        bright = (below @ below.new_tensor(LUMINANCE))[:, None] > 0.5
+        line = torch.where(bright, 0.75 * color, torch.lerp(color, torch.ones_like(color), 0.5))
+        return shown.masked_scatter(edge[..., None], line)
+
+    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
+        below = self.layer.colors(gaussians, camera)
+        strength = self.strengths.to(below)[:, None].clamp(0.0, 1.0)
+        return tinted(below, below.new_tensor(self.color), strength)
+
+
+@dataclass(frozen=True)
+class Over(Around):
+    """A layer over the scene in its colours: 0 is the scene, 1 the layer. Forms are on the way to the layer's."""
+
+    opacity: float  # in [0, 1]
+
+    @property
+    def channels(self) -> int:  # type: ignore[override]
+        """The scene's and the layer's."""
+        return 3 + self.layer.channels
+
+    @property
+    def form(self) -> Form | None:
+        return None if self.layer.form is None else Between(self.layer.form, self.opacity)
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"] | None:
+        alpha = self.layer.alpha(gaussians, camera)
+        return None if alpha is None else torch.lerp(torch.ones_like(alpha), alpha, self.opacity)
+
+    def values(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n c"]:
+        return torch.cat([gaussians.colors(camera), self.layer.values(gaussians, camera)], dim=1)
+
+    def shade(self, image: Float[Tensor, "h w c"], alpha: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 3"]:
+        scene = Rgb(background=self.background).shade(image[..., :3], alpha)
+        return torch.lerp(scene, self.layer.shade(image[..., 3:], alpha), self.opacity)
+
+    def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
+        scene = gaussians.colors(camera).clamp(0.0, 1.0)
+        return torch.lerp(scene, self.layer.colors(gaussians, camera), self.opacity)
+
+
+@dataclass(frozen=True)
+class Faded(Around):
+    """A layer in which some Gaussians are pale or gone, so that they hide nothing."""
+
+    visible: Float[Tensor, " n"]  # how much of each is there, in [0, 1]; 0: it is hidden
+
+    @classmethod
+    def but(cls, layer: Layer, kept: Bool[Tensor, " n"], ghost: float = GHOST) -> Self:
+        """Everything fades but some Gaussians; ``ghost`` is how much of the others stays, in [0, 1]."""
+        return cls(layer, torch.where(kept, 1.0, ghost))
+
+    def alpha(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, " n"]:
+        alpha = self.visible.to(gaussians.means)
+        below = self.layer.alpha(gaussians, camera)
+        return alpha if below is None else alpha * below
 
 
 @dataclass(frozen=True)
@@ -231,3 +255,25 @@ class Split(Layer):
     def _columns(self, width: int) -> int:
         """How many columns of pixels have their centres left of the border."""
         return min(max(math.ceil(self.at * width - 0.5), 0), width)
+
+
+def tinted(
+    below: Float[Tensor, "*b 3"], color: Float[Tensor, "*#b 3"], strength: Float[Tensor, "*#b 1"]
+) -> Float[Tensor, "*b 3"]:
+    """A picture in one colour where ``strength`` is 1: dark parts in dark shades of it, light parts in light ones."""
+    light = (below @ below.new_tensor(LUMINANCE))[..., None].clamp(0.0, 1.0)
+    shades = color * (0.45 + 1.1 * light).clamp_max(1.0)
+    return torch.lerp(
+        below, torch.lerp(shades, torch.ones_like(shades), 0.4 * (2.0 * light - 1.0).clamp_min(0.0)), strength
+    )
+
+
+def outline(inside: Bool[Tensor, "h w"], width: int) -> Bool[Tensor, "h w"]:
+    """Pixels outside of a region that are at most ``width`` pixels to the side of it, or above or below."""
+    grown = inside.clone()
+    for step in range(1, width + 1):
+        grown[step:] |= inside[:-step]
+        grown[:-step] |= inside[step:]
+        grown[:, step:] |= inside[:, :-step]
+        grown[:, :-step] |= inside[:, step:]
+    return grown & ~inside

@@ -4,7 +4,8 @@ import pytest
 import torch
 from small_scenes import BLUE, GREEN, RED, front, pixel_of, three_balls
 
-from semsplat.app.layers import HIGHLIGHT, LAYERS, NEAR_TO_FAR, Coverage, Depth, Rgb, Tint, depths, ramp
+from semsplat.app.layers import HIGHLIGHT, LAYERS, NEAR_TO_FAR, Coverage, Depth, Rgb, depths, ramp
+from semsplat.app.layers_combined import Tint
 from semsplat.app.pictures import to_bytes
 from semsplat.splatting._dense import dense
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from small_scenes import front, pixel_of, three_balls, views
 
-from semsplat.app.layers import Depth, Rgb, Tint
+from semsplat.app.layers import Depth, Rgb
+from semsplat.app.layers_combined import Tint
 from semsplat.app.look import Look
 from semsplat.app.panels.status import status
 from semsplat.app.photos import frustum_size
@@ -96,7 +97,7 @@ def test_every_viewer_has_a_look_of_their_own():
     one.shown, one.picked = "Depth", torch.tensor([1])
     assert isinstance(other.drawn(session, session.now, front()), Rgb)
     layer = one.drawn(session, session.now, front())
-    assert isinstance(layer, Tint) and isinstance(layer.over, Depth)
+    assert isinstance(layer, Tint) and isinstance(layer.layer, Depth)
     assert layer.strengths.nonzero()[:, 0].tolist() == [1]
 
 
