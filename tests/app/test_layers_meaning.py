@@ -5,8 +5,9 @@ import torch
 from small_scenes import RED, front, pixel_of, three_balls
 
 from semsplat.app.layers import ramp
-from semsplat.app.layers_meaning import LOW_TO_HIGH, Features, Heat, Things, quantiles
+from semsplat.app.layers_meaning import LOW_TO_HIGH, SAMPLE, Features, Heat, Principal, Things, quantiles
 from semsplat.distill.field import FeatureField
+from semsplat.splatting.errors import InputError
 from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.splat import splat
 
@@ -63,6 +64,59 @@ def test_features_of_any_dimension(dimension: int) -> None:
     assert Features.of(gaussians[:0], field).low.tolist() == [0.0, 0.0, 0.0]
 
 
+def varying(shares: list[float], count: int = 600) -> tuple[Gaussians, FeatureField]:
+    """Features that vary along given directions by given shares of the variance, in a turned and stretched basis."""
+    random = torch.Generator().manual_seed(2)
+    k = len(shares)
+    components = torch.linalg.qr(torch.randn(count, k, generator=random))[0]
+    components = torch.linalg.qr(components - components.mean(0))[0] * torch.tensor(shares).sqrt()
+    directions = torch.linalg.qr(torch.randn(8, k, generator=random))[0].T
+    stretch = torch.randn(k, k, generator=random) + 2 * torch.eye(k)
+    gaussians = three_balls(count // 3)
+    gaussians = gaussians.replace(logit_opacities=torch.zeros(count))
+    features = torch.cat([components @ torch.linalg.inv(stretch) + 3.0, torch.ones(count, 1)], dim=1)
+    return gaussians.replace(features=features), FeatureField("made", slice(0, k), stretch @ directions)
+
+
+def test_components_are_told_by_how_much_they_explain() -> None:
+    shares = [0.6, 0.3, 0.08, 0.0195, 0.0005]
+    gaussians, field = varying(shares)
+    found = Principal.of(gaussians, field)
+    torch.testing.assert_close(found.shares, torch.tensor(shares), atol=1e-3, rtol=0)
+    assert found.count == 4
+    components = field.codes(gaussians) @ found.basis
+    together = torch.corrcoef(components[:, :4].T)
+    torch.testing.assert_close(together, torch.eye(4), atol=1e-3, rtol=0)
+    assert Principal.of(gaussians[:0], field).count == 0
+
+
+def test_chosen_components_are_red_green_and_blue() -> None:
+    gaussians, field = varying([0.5, 0.25, 0.15, 0.1])
+    found, camera = Principal.of(gaussians, field), front()
+    components = field.codes(gaussians) @ found.basis
+    for chosen in ((0, 1, 2), (3, 0, 1), (2, 2, 2)):
+        layer = found.layer(chosen)
+        torch.testing.assert_close(layer.values(gaussians, camera), components[:, list(chosen)])
+        colors = layer.colors(gaussians, camera)
+        for channel in range(3):
+            shown = colors[:, channel]
+            assert (shown.min(), shown.max()) == (0, 1) and 0.01 < (shown == 0).float().mean() < 0.04
+    grey = found.layer((2, 2, 2)).picture(gaussians, camera)
+    torch.testing.assert_close(grey[..., 0], grey[..., 2])
+    assert not found.layer().basis.allclose(found.layer((0, 1, 2)).basis), "the others are added"
+    with pytest.raises(InputError, match="no component 5; the field has 4"):
+        found.layer((0, 1, 4))
+    with pytest.raises(InputError, match="no component 0"):
+        found.layer((0, -1, 2))
+
+
+def test_the_components_of_a_large_scene_are_those_of_a_sample() -> None:
+    gaussians, field = varying([0.5, 0.3, 0.2], 3 * SAMPLE)
+    found = Principal.of(gaussians, field)
+    assert len(found.sample) == SAMPLE
+    torch.testing.assert_close(found.shares, torch.tensor([0.5, 0.3, 0.2]), atol=0.01, rtol=0)
+
+
 def test_heat_is_the_mean_score_and_grey_where_nothing_is() -> None:
     gaussians, camera = three_balls(), front()
     scores = torch.tensor([0.2, 0.9, 0.5]).repeat_interleave(200)
@@ -113,6 +167,27 @@ def test_things_mix_where_they_overlap() -> None:
     assert far[2] > 0.8 and far[0] < 0.15, "no thing: its own colour"
     plain = Things.of([], [], 600).picture(gaussians, camera)
     torch.testing.assert_close(at(plain, camera, PLACES[0]), torch.tensor(RED), atol=0.02, rtol=0)
+
+
+def test_one_thing_stands_out() -> None:
+    gaussians, camera = three_balls(), front()
+    selections = [gaussians.ids < 200, (gaussians.ids >= 200) & (gaussians.ids < 400)]
+    white = [(1.0, 1.0, 1.0), (1.0, 1.0, 1.0)]
+    plain = Things.of(selections, white, 600).colors(gaussians, camera)
+    first = Things.of(selections, white, 600, highlight=0).colors(gaussians, camera)
+    torch.testing.assert_close(first[:200], plain[:200])
+    torch.testing.assert_close(first[400:], plain[400:])
+    assert (first[200:400].amin(-1) < plain[200:400].amin(-1) - 0.3).all()
+
+
+def test_labels_are_things_that_do_not_overlap() -> None:
+    gaussians, camera = three_balls(), front()
+    colors = [(1.0, 0.0, 0.0), (0.0, 0.0, 1.0)]
+    labels = torch.tensor([1, 0, -1]).repeat_interleave(200)
+    selections = [labels == 0, labels == 1]
+    one, other = Things.labelled(labels, colors), Things.of(selections, colors, 600)
+    torch.testing.assert_close(one.values(gaussians, camera), other.values(gaussians, camera))
+    assert Things.labelled(torch.full((3,), -1), []).tints.tolist() == [[0.0] * 4] * 3
 
 
 def test_quantiles_are_by_weight() -> None:
