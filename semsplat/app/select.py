@@ -50,6 +50,9 @@ def run(request: Select, console: Console) -> int:
         gaussians, prompts, graph, field, request.tolerance, request.size, teacher, cameras if teacher else ()
     )
     selection = tidy(graph, found.selection) if request.clean else found.selection
+    if request.refine:
+        classes = reopen(field.teacher, field.memory, gaussians.means.device) if field is not None else None
+        selection = segment.refine(gaussians, field, classes, selection, cameras)
     seconds = time.monotonic() - built
     thing = _save(request, opened, gaussians, selection, found, field)
     by = field.teacher if field is not None else "no field: position, normal, colour, size"

@@ -8,5 +8,6 @@ from .prompts import MaskPrompt as MaskPrompt
 from .prompts import Prompt as Prompt
 from .prompts import Scribble as Scribble
 from .prompts import Stroke as Stroke
+from .refine import refine as refine
 from .selecting import Selected as Selected
 from .selecting import select as select
