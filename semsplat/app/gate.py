@@ -4,6 +4,7 @@ On this computer alone (127.0.0.1) the page is open. Anywhere else a visitor nee
 printed; a cookie keeps it. In both cases a page of another web site cannot talk to the server: a browser says where
 a page comes from (Origin), and that must be the Host that was asked, or the X-Forwarded-Host of a reverse proxy.
 Without a token the Host must be this computer too, so that no other name can be pointed here (DNS rebinding).
+Behind a reverse proxy on this computer, give a token: the proxy's visitors are not this computer.
 
 The only file that imports websockets.
 """
@@ -33,6 +34,7 @@ TINY = 4096  # bytes; a flood is made of frames smaller than that
 STALLED = 30.0  # seconds in which a page took nothing of what waits for it
 LARGEST_BACKLOG = 256 * 1024**2  # bytes that wait for one page
 NEEDS_TOKEN = "This page needs the link that semsplat printed in the terminal; it ends in ?token= and the token.\n"
+FOREIGN_SOURCES = {"websocket", "playbackPath"}  # viser's page would run scripts of the server or file named there
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",  # nobody can lay this page invisibly over theirs
     "X-Content-Type-Options": "nosniff",
@@ -108,6 +110,9 @@ class Gate:
             return connection.respond(http.HTTPStatus.FORBIDDEN, "Pages of other sites may not talk to this server.\n")
         if self._token is not None and not self._knows_token(connection, request):
             return connection.respond(http.HTTPStatus.UNAUTHORIZED, NEEDS_TOKEN)
+        if FOREIGN_SOURCES & parse_qs(request.path.partition("?")[2], keep_blank_values=True).keys():
+            text = "A link to this page may not make it load from elsewhere.\n"
+            return connection.respond(http.HTTPStatus.BAD_REQUEST, text)
         if "websocket" in _only(request, "Upgrade"):
             if len(self.pages) >= MOST_PAGES:
                 text = f"{MOST_PAGES} pages are open already; close one.\n"
@@ -173,21 +178,18 @@ class Connection(sockets.ServerConnection):
     async def recv(self, decode: bool | None = None) -> Any:
         """The next message that is in order; who sends too many waits."""
         while True:
-            raw = await super().recv(decode)
-            cost = self._gate.checker.cost(raw)
+            raw, kind = await super().recv(decode), ""
             try:
-                allowed = self._gate.checker.allows(self, raw)
+                kind = self._gate.checker.kind(self, raw)
             except Nonsense:
-                allowed, cost = False, cost + 4
                 if self._mistakes.spend() > 0 and self._end is None:  # and read on: the page's answer comes last
                     self._end = asyncio.create_task(self.close(1008, "These messages make no sense here."))
             except NotTaken as why:
-                allowed = False
                 self._gate.refuse(self, why)
-            pause = self._work.spend(cost)
+            pause = self._work.spend(self._gate.checker.cost(kind, raw))
             if pause:
                 await asyncio.sleep(pause)
-            if allowed and self._end is None:
+            if kind and self._end is None:
                 return raw
 
     async def send(self, message: Any, text: bool | None = None) -> None:

@@ -17,9 +17,11 @@ SMALL, LARGE = 64 * 1024, 32 * 1024**2  # bytes of one message
 LARGEST_UPLOAD = 500_000_000  # bytes, of all files that one page sends at a time
 MOST_UPLOADS, MOST_PARTS = 4, 20_000  # files at a time by one page; pieces of one file (browsers make them 512 kB)
 LARGEST_NUMBER = 2.0**53
+CAMERA = "ViewerCameraMessage"
 CARRIERS = ("FileTransferPart", "GetRenderResponseMessage")  # of files and pictures
 KNOWN = (
     *CARRIERS,
+    CAMERA,
     "CommandTriggerMessage",
     "FileTransferStartUpload",
     "GuiButtonHoldMessage",
@@ -33,7 +35,6 @@ KNOWN = (
     "TransformControlsDragEndMessage",
     "TransformControlsDragStartMessage",
     "TransformControlsUpdateMessage",
-    "ViewerCameraMessage",
 )
 UNWANTED = ("ShareUrlRequest", "ShareUrlDisconnect")  # a page may send them, and nobody listens
 
@@ -147,16 +148,18 @@ class Checker:
         self._decoders = {name: msgspec.msgpack.Decoder(getattr(messages, name)) for name in KNOWN}
         self._uploads = uploads
 
-    def cost(self, raw: bytes | str) -> float:
-        """Work that a message makes, in messages of the camera."""
-        return 1.0 + len(raw) / (SMALL if len(raw) > SMALL else 1024)
+    def cost(self, kind: str, raw: bytes | str) -> float:
+        """Work that a message makes, in messages of the camera: a click or a button may mean much."""
+        if kind in CARRIERS:
+            return 1.0 + len(raw) / LARGE
+        return (1.0 if kind == CAMERA else 8.0) + min(len(raw) / 1024, 64.0)
 
     def forget(self, page: object) -> None:
         """A page is gone, and so are its half-sent files."""
         self._uploads.forget(page)
 
-    def allows(self, page: object, raw: bytes | str) -> bool:
-        """Whether a message may go on to its handlers; False for what is merely useless.
+    def kind(self, page: object, raw: bytes | str) -> str:
+        """Of a message that may go on to its handlers; empty for what is merely useless.
 
         Raises:
             Nonsense: this is no message of a page.
@@ -167,21 +170,21 @@ class Checker:
         try:
             kind = self._envelope.decode(raw).type
             if kind in UNWANTED:
-                return False
+                return ""
             if kind not in self._decoders or len(raw) > (LARGE if kind in CARRIERS else SMALL):
                 raise Nonsense(kind[:40])
             message = self._decoders[kind].decode(raw)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise Nonsense(type(error).__name__) from None
         if kind in CARRIERS:
-            return kind != "FileTransferPart" or self._uploads.part(page, message)
+            return kind if kind != "FileTransferPart" or self._uploads.part(page, message) else ""
         if not _finite(vars(message)):
-            return False
+            return ""
         if kind == "GuiUpdateMessage" and message.updates.keys() != {"value"}:
             raise Nonsense("an update of what pages do not update")
         if kind == "FileTransferStartUpload":
             self._uploads.start(page, message)
-        return True
+        return kind
 
 
 def _finite(value: Any) -> bool:

@@ -197,6 +197,16 @@ def test_a_viser_that_does_not_ask_the_gate_is_not_served(monkeypatch):
         Server("127.0.0.1", 0, "test")
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["websocket=ws://evil.example", "a=b&playbackPath=http://evil.example/x.viser", "%77ebsocket", "websocket="],
+)
+def test_a_link_cannot_make_the_page_run_what_others_wrote(server, query):
+    status, body, _ = get(server, f"/?{query}")
+    assert (status, body) == (400, b"A link to this page may not make it load from elsewhere.\n")
+    assert get(server, "/?fixedDpr=0.5&x=websocket")[0] == 200
+
+
 NONSENSE = {
     "text": "hello",
     "no bytes": b"",
@@ -222,7 +232,7 @@ def test_nonsense_ends_only_its_own_connection(server, message, capfd):
         good.send(CAMERA)
         until(lambda: server.viser.get_clients(), 5)
         with contextlib.suppress(ConnectionClosed):
-            for _ in range(25):
+            for _ in range(22):
                 bad.send(message)
         assert bad.closed() == 1008
         client = next(iter(server.viser.get_clients().values()))
