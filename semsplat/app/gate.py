@@ -72,8 +72,9 @@ class Gate:
             asyncio.get_running_loop().set_exception_handler(_one_line)
             options |= {"max_size": LARGE, "max_queue": 4, "close_timeout": 2.0, "logger": _connections}
             options["create_connection"] = partial(Connection, self)
-            decide = partial(self._decide, then=process_request)
-            return original(partial(self._stay, handler), *args, process_request=decide, **options)
+            decide: Any = partial(self._decide, then=process_request)
+            stay: Any = partial(self._stay, handler)
+            return original(stay, *args, process_request=decide, **options)
 
         with _installing:
             sockets.serve = serve
