@@ -1,7 +1,7 @@
 """``semsplat distill``: a teacher's features for the Gaussians of a scene, or of anybody's file."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from . import distill_joint
 from . import plan as plans
 from .cli_meaning import Distill
 from .distill_file import as_scene
-from .distilling import finish, make_maps, photos, stored_field
+from .distilling import arriving, finish, make_maps, photos, stored_field
+from .live import Live, live
 from .progress import counter, say
 from .scene import Scene
 
@@ -46,8 +47,11 @@ def run(request: Distill, console: Console) -> int:
     teacher = open_teacher(request.teacher, _options(request, opened, device, console))
     training, held_out = photos(opened, teacher, console)
     say(console, f"Teacher: {teacher.name}, {teacher.channels} channels; device: {device.type}.")
-    made = make_maps(opened.folder, teacher, training, held_out, request.dimension, console)
-    stored = lifted(opened.gaussians.to(device), teacher, made, training, held_out, request, console)
+    with live(opened.folder, f"distilling {teacher.name}", obeys=False) as told:
+        made = make_maps(opened.folder, teacher, training, held_out, request.dimension, console, told)
+        with arriving(opened.folder, teacher, made) as show:
+            gaussians = opened.gaussians.to(device)
+            stored = lifted(gaussians, teacher, made, training, held_out, request, console, told, show)
     stored.facts["seconds"] = round(time.monotonic() - began, 1)
     finish(opened, stored, console)
     return 0
@@ -101,12 +105,16 @@ def lifted(
     held_out: Sequence[Frame],
     request: Distill,
     console: Console,
+    told: Live | None = None,
+    show: Callable[[Gaussians, fit.Lifted], None] | None = None,
 ) -> StoredField:
     """The field in closed form, and how well it explains the photos that were held out."""
     gaussians = gaussians[gaussians.is_finite()]
     sweeps = fit.SWEEPS if request.sweeps is None else request.sweeps
     began = time.monotonic()
-    result = fit.lift(gaussians, training, made, sweeps, report=counter(console, "lifting views"))
+    report = counter(console, "lifting views", told)
+    arrived = (lambda so_far: show(gaussians, so_far)) if show else None
+    result = fit.lift(gaussians, training, made, sweeps, report=report, arrived=arrived)
     facts: dict[str, Any] = {**made.facts, "method": "lift", "sweeps": sweeps, "views": len(training)}
     facts["fit_seconds"] = round(time.monotonic() - began, 1)
     return stored_field(gaussians, teacher, made, result.codes, made.basis.rows, result.reliability, facts, held_out)

@@ -1,6 +1,7 @@
 """What all ways of distilling share: the photos, the maps with a sentence about them, the saved field, its picture."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from . import scene as scenes
 from .distill_file import render_again
 from .layers import Layer, Rgb
 from .layers_meaning import Features
+from .live import Live
 from .progress import clock, counter, say
 from .scene import Scene
 from .session import Session
@@ -53,6 +55,7 @@ def make_maps(
     held_out: Sequence[Frame],
     dimension: int | None,
     console: Console,
+    told: Live | None = None,
 ) -> maps.Maps:
     """The maps in the scene's cache, and a sentence about what compressing them costs.
 
@@ -63,7 +66,7 @@ def make_maps(
         raise InputError(f"{teacher.name} only answers prompts in photos; distil another, such as sam.")
     place = folder / scenes.CACHE / MAPS / teacher.name
     names = [frame.name for frame in training]
-    report = counter(console, f"{teacher.name} looks at photos")
+    report = counter(console, f"{teacher.name} looks at photos", told)
     made = maps.make([*training, *held_out], teacher, place, dimension or DIMENSION, names, report)
     facts = made.facts
     height, width = facts["map_grid"]
@@ -74,6 +77,28 @@ def make_maps(
     sizes = f"{facts['channels']} channels in {made.dimension} numbers ({loss})"
     say(console, f"Maps: {facts['maps']} of {width} x {height} cells, {sizes}, at most {largest:.2f} MB each.")
     return made
+
+
+@contextlib.contextmanager
+def arriving(folder: Path, teacher: Teacher, made: maps.Maps) -> Iterator[Callable[[Gaussians, fit.Lifted], None]]:
+    """Saves what is known so far of a field, for those who watch; where there was one before, that one stays.
+
+    Nothing half-done is left when the work inside ends early.
+    """
+    path = folder / fields.FIELDS / f"{teacher.name}.safetensors"
+    is_new = not path.exists()
+
+    def show(gaussians: Gaussians, so_far: fit.Lifted) -> None:
+        if is_new:
+            tensors = (t.cpu() for t in (gaussians.ids, so_far.codes, so_far.reliability, made.basis.rows))
+            fields.save(folder, StoredField(teacher.name, *tensors, teacher.memory(), {"arriving": True}))
+
+    try:
+        yield show
+    except BaseException:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def stored_field(

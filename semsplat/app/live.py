@@ -57,13 +57,14 @@ class Live:
         self._last: Facts | None = None
         self._told = 0.0
 
-    def show(self, progress: Progress, text: str) -> None:
+    def show(self, progress: Progress) -> None:
         """Tell how a fit goes."""
         if self._is_due():
             curve = progress.state.curve
             few = curve[:: max(1, len(curve) // POINTS)]
             points = tuple((float(step), float(loss), float(psnr)) for step, loss, psnr in few)
             left = progress.seconds_left
+            text = f"loss {progress.loss:.4f} · PSNR {progress.psnr:.1f} dB · {progress.count:,} Gaussians"
             self._tell(Facts(self._what, progress.step, progress.steps, text, left, "running", self._obeys, points))
 
     def count(self, done: int, of: int, text: str, seconds_left: float) -> None:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from ..splatting.train_types import Progress
+from .live import Live
 
 LINE_EVERY = 5.0  # seconds between lines where there is no terminal
 
@@ -73,15 +74,21 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
-def counter(console: Console, what: str) -> Callable[[int, int], None]:
-    """A report(done, total) that says how far ``what`` is, and the time left, every few seconds; not of quick work."""
+def counter(console: Console, what: str, told: Live | None = None) -> Callable[[int, int], None]:
+    """A report(done, total) that says how far ``what`` is, and the time left, every few seconds; not of quick work.
+
+    Args:
+        told: where those who watch the scene are told, too.
+    """
     began = last = time.monotonic()
 
     def report(done: int, total: int) -> None:
         nonlocal last
+        left = (time.monotonic() - began) * (total - done) / max(done, 1)
+        if told is not None:
+            told.count(done, total, what, left)
         if time.monotonic() - last > LINE_EVERY:
             last = time.monotonic()
-            left = (last - began) * (total - done) / max(done, 1)
             say(console, f"{what}: {done} of {total}, {clock(left)} left")
 
     return report

@@ -25,7 +25,7 @@ from .board import Board
 from .layers import Rgb
 from .live import FITTING, live
 from .plan import Plan, Request
-from .progress import Watch, clock, counter, facts, say
+from .progress import Watch, clock, counter, say
 from .session import Session
 from .warmup import warm_up
 
@@ -127,7 +127,7 @@ def _fit(
                 saved_at = shown.at = time.monotonic()
             elif shown.due():
                 shown.write(last)
-            told.show(last, facts(last))
+            told.show(last)
             if told.wishes_stop():
                 stop.set()
         if last is not None:
@@ -187,8 +187,8 @@ def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: 
     scores = evaluate.evaluate(gaussians, held_out, counter(console, "scoring"))
     step = int(state.numbers["step"])
     _, loss, psnr = state.curve[-1] if state.curve else (0, float("nan"), float("nan"))
-    training_facts = {"step": step, "loss": loss, "psnr": psnr, "seconds": state.numbers.get("seconds")}
-    metrics = {**evaluate.summary(scores), "gaussians": len(gaussians), "training": training_facts}
+    facts = {"step": step, "loss": loss, "psnr": psnr, "seconds": state.numbers.get("seconds")}
+    metrics = {**evaluate.summary(scores), "gaussians": len(gaussians), "training": facts}
     scene.write_json(folder / scene.METRICS, metrics)
     pictures.curves(folder / scene.CURVES, state.curve)
     shown = (held_out or training)[0]

@@ -92,6 +92,7 @@ def lift(
     rounds: int = ROUNDS,
     report: Report | None = None,
     keep: int = KEEP_BYTES,
+    arrived: Callable[[Lifted], None] | None = None,
 ) -> Lifted:
     """Codes and reliability of the Gaussians from the maps of the frames; views stream, the Gaussians decide where.
 
@@ -100,6 +101,7 @@ def lift(
         rounds: robust rounds; 0 believes every view alike.
         report: called with (views done, views planned over all passes).
         keep: bytes of memory for matrices of views.
+        arrived: called with what is known after 1, 2, 4, 8 ... views, for those who watch.
 
     Raises:
         InputError: there is no view.
@@ -109,13 +111,15 @@ def lift(
     passes = 1 + (1 + rounds) * (sweeps + 2 if sweeps else 0)
     views = Views(gaussians.detach(), frames, maps, keep, report, passes)
     with one_torch_thread(gaussians.means.device):
-        codes, reliability = mean(views)
+        codes, reliability = mean(views, arrived)
         for number in range(1 + rounds if sweeps else 0):
             codes = _solved(views, codes, sweeps, robust=number > 0)
     return Lifted(codes, reliability)
 
 
-def mean(views: Views) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
+def mean(
+    views: Views, arrived: Callable[[Lifted], None] | None = None
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
     """(codes, reliability): means of what the Gaussians are seen with, and how well the views agree about them.
 
     Reliability is one minus the variance of the views' own means of a Gaussian, over the variance of all cells; the
@@ -125,7 +129,7 @@ def mean(views: Views) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
     like = views.gaussians.means
     total, squares, mass, mass2 = (like.new_zeros(*s) for s in (size, size[:1], size[:1], size[:1]))
     moments = torch.zeros(size[1] + 2, dtype=torch.float64)  # of all cells: sum, sum of squares, weight
-    for _, blend, seen in views:
+    for number, (_, blend, seen) in enumerate(views, 1):
         weight = seen.known
         cells = Averaged(blend, torch.ones_like(weight))
         both = cells.T @ torch.cat([weight * seen.codes, weight], dim=-1)
@@ -136,13 +140,19 @@ def mean(views: Views) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         mass2 += share.square()
         here = torch.cat([weight * seen.codes, weight * seen.codes.square().sum(-1, keepdim=True), weight], dim=-1)
         moments += here.double().sum((0, 1)).cpu()
-    codes = torch.where(mass[:, None] > 0, total / mass[:, None].clamp_min(1e-20), 0.0)
+        if arrived is not None and number & (number - 1) == 0:
+            arrived(Lifted(_over(total, mass), (mass > 0).float()))
+    codes = _over(total, mass)
     middle, square = moments[:-2] / moments[-1].clamp_min(1e-20), moments[-2] / moments[-1].clamp_min(1e-20)
     variance = max(float(square - middle.square().sum()), 1e-20)
     between = (squares / mass.clamp_min(1e-20) - codes.square().sum(-1)).clamp_min(0.0)
     count = mass.square() / mass2.clamp_min(1e-30)  # effective number of views
     share = (count * between / variance + 1.0) / (count + 1.0)
     return codes, torch.where(mass > 0, (1.0 - share).clamp(0.0, 1.0), 0.0)
+
+
+def _over(total: Float[Tensor, "n d"], mass: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    return torch.where(mass[:, None] > 0, total / mass[:, None].clamp_min(1e-20), 0.0)
 
 
 def _residuals(blend: Blend, codes: Tensor, seen: SeenMap) -> tuple[Float[Tensor, "u v 1"], Float[Tensor, "u v 1"]]:
