@@ -13,12 +13,13 @@ import torch
 from jaxtyping import Int64
 
 from . import formats, id_sets
-from .edit_base import Edit, Minting, Named, Quaternion, Vector, between, counted, finite, mint, shown
+from .edit_base import Edit, Minting, Named, Quaternion, Vector, as_tensor, between, counted, finite, mint, shown
 from .edit_color import Hue, Opacity, Tint
 from .edit_place import LARGEST, SMALLEST, Move, Rotate, Scale, pivot, transformed, turn, unit
 from .edit_table import Table
 from .errors import InputError
 from .gaussians import Gaussians
+from .project import rotations
 
 __all__ = [
     "KINDS", "Delete", "Duplicate", "Edit", "Hue", "Insert", "Keep", "Minting", "Move", "Named", "Opacity",
@@ -78,8 +79,7 @@ class Duplicate(Named, Minting):
         """See :meth:`Edit.on`."""
         rows, positions = table.find(self.ids)
         copy = table.taken(rows)
-        means = copy.means + torch.tensor(self.by, dtype=torch.float64).to(copy.means)
-        table.append(copy.replace(means=means, ids=mint(self.number, positions)))
+        table.append(copy.replace(means=copy.means + as_tensor(self.by, copy.means), ids=mint(self.number, positions)))
 
     def describe(self) -> str:
         """See :meth:`Edit.describe`."""
@@ -106,6 +106,21 @@ class Insert(Minting):
             InputError: the file is missing, holds something else, or the transform is not possible.
         """
         return cls(formats.read(path), Path(path).name, **transform)  # type: ignore[arg-type]
+
+    @classmethod
+    def at(
+        cls,
+        source: Gaussians,
+        point: Vector,
+        name: str,
+        rotation: Quaternion = (1.0, 0.0, 0.0, 0.0),
+        scale: float = 1.0,
+    ) -> Self:
+        """The Gaussians so that their middle (:func:`pivot`) comes to lie on a point, turned and scaled about it."""
+        middle = as_tensor(pivot(source, source.ids), torch.zeros(1, 3, dtype=torch.float64))
+        turned = scale * (rotations(torch.tensor([unit(rotation)], dtype=torch.float64))[0] @ middle)
+        x, y, z = (as_tensor(point, turned) - turned).tolist()
+        return cls(source, name, rotation, scale, (x, y, z))
 
     def __post_init__(self) -> None:
         source = self.source.detach().to("cpu").float()

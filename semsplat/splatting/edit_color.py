@@ -41,10 +41,11 @@ class Tint(Named):
         if not len(rows) or not self.strength:
             return
         sh, opacities = table.column("sh", rows), table.column("logit_opacities", rows).sigmoid()
-        color, flat = as_tensor(self.color, sh), torch.zeros_like(sh)
-        flat[:, 0] = spherical_harmonics.from_color(color)
-        aim = torch.lerp(flat, _shaded(sh, opacities, color), self.shading) if self.shading else flat
-        table.write("sh", rows, torch.lerp(sh, aim, self.strength))
+        color = as_tensor(self.color, sh)
+        aim = _shaded(sh, opacities, color) if self.shading else _flat(sh, color)
+        if 0.0 < self.shading < 1.0:
+            aim = torch.lerp(_flat(sh, color), aim, self.shading)
+        table.write("sh", rows, aim if self.strength == 1.0 else torch.lerp(sh, aim, self.strength))
 
     def describe(self) -> str:
         """See :meth:`Edit.describe`."""
@@ -110,6 +111,12 @@ def hue_matrix(degrees: float) -> Float[Tensor, "3 3"]:
     side = torch.tensor([[-red, -green, 1 - blue], [0.143, 0.140, -0.283], [red - 1, green, blue]], dtype=torch.float64)
     angle = math.radians(degrees)
     return grey + math.cos(angle) * (torch.eye(3, dtype=torch.float64) - grey) + math.sin(angle) * side
+
+
+def _flat(sh: Float[Tensor, "n k 3"], color: Float[Tensor, "3"]) -> Float[Tensor, "n k 3"]:
+    flat = torch.zeros_like(sh)
+    flat[:, 0] = spherical_harmonics.from_color(color)
+    return flat
 
 
 def _shaded(

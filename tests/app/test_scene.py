@@ -7,10 +7,13 @@ import torch
 
 from semsplat.app import scene
 from semsplat.app.scene import Scene
+from semsplat.splatting import history_files
 from semsplat.splatting.camera import Camera, pinhole
 from semsplat.splatting.capture.types import Frame
+from semsplat.splatting.edit import Delete, Insert
 from semsplat.splatting.errors import InputError
 from semsplat.splatting.gaussians import Gaussians
+from semsplat.splatting.history import History
 from semsplat.splatting.train_types import TrainState
 
 
@@ -136,5 +139,7 @@ def test_who_may_write_into_a_folder(folder: Path, tmp_path: Path) -> None:
 def test_clearing_leaves_what_is_not_ours(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     (folder / ".checkpoint.0123abcd.tmp.safetensors").write_text("half")
+    history_files.write(folder, History().do(Delete(torch.arange(2))).do(Insert(gaussians())))
+    assert (folder / "edits.json").exists() and (folder / "edits").is_dir()
     scene.clear(folder)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
