@@ -36,12 +36,13 @@ def compose(
     """
     rgb = Rgb(background=layer.background)
     shown = layer if opacity >= 1.0 or isinstance(layer, Rgb) else Over(layer, max(opacity, 0.0))
-    sides = [shown] if compare_at is None or isinstance(layer, Rgb) else [rgb, shown]
+    border = None if isinstance(layer, Rgb) else compare_at
+    sides = [shown] if border is None else [rgb, shown]
     if visible is not None:
         sides = [Faded(side, visible) for side in sides]
     if strengths is not None:
         sides = [Tint(side, strengths) for side in sides]
-    return sides[0] if len(sides) == 1 else Split(*sides, at=min(max(compare_at, 0.0), 1.0))
+    return sides[0] if border is None else Split(*sides, at=min(max(border, 0.0), 1.0))
 
 
 @dataclass(frozen=True)
