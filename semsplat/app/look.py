@@ -1,6 +1,7 @@
 """What one viewer looks at: a layer, what is picked, what is hidden. Others have their own."""
 
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from jaxtyping import Float, Int64
@@ -33,6 +34,18 @@ class Asked:
 
     answer: Answer
     ids: Int64[Tensor, " n"]
+    heat: Heat  # of its scores; its range stays when the scene is edited
+
+    @classmethod
+    def of(cls, answer: Answer, gaussians: Gaussians) -> Self:
+        """An answer about these Gaussians."""
+        return cls(answer, gaussians.ids, Heat.of(gaussians, answer.scores))
+
+    def layer(self, gaussians: Gaussians) -> Heat:
+        """The scores over the Gaussians as they are now; 0 for new ones."""
+        if gaussians.ids is self.ids:
+            return self.heat
+        return replace(self.heat, scores=carried(self.heat.scores, self.ids, gaussians.ids))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +54,13 @@ class Shared:
 
     found: Segmentation
     ids: Int64[Tensor, " n"]
+
+    def layer(self, gaussians: Gaussians) -> Things:
+        """The names over the Gaussians as they are now; new ones have none."""
+        labels = self.found.labels
+        if gaussians.ids is not self.ids:
+            labels = carried(labels.float() + 1, self.ids, gaussians.ids).long() - 1
+        return Things.labelled(labels, [color_of(number) for number in range(len(self.found.names))])
 
 
 @dataclass
@@ -103,13 +123,9 @@ class Look:
         if self.shown == FEATURES:
             return features(session, now.gaussians, self.teacher)
         if self.shown == HEAT and self.asked:
-            heat = Heat.of(session.original, carried(self.asked.answer.scores, self.asked.ids, session.original.ids))
-            return replace(heat, scores=carried(self.asked.answer.scores, self.asked.ids, now.gaussians.ids))
+            return self.asked.layer(now.gaussians)
         if self.shown == NAMES and self.shared:
-            labels = carried(self.shared.found.labels.float() + 1, self.shared.ids, now.gaussians.ids).long() - 1
-            names = self.shared.found.names
-            rows = [labels == number for number in range(len(names))]
-            return Things.of(rows, [color_of(number) for number in range(len(names))], len(labels))
+            return self.shared.layer(now.gaussians)
         if self.shown == OBJECTS:
             things = [thing for thing in now.things if thing.name not in self.hidden]
             rows = [thing.selection(now.gaussians).cpu() for thing in things]

@@ -61,4 +61,24 @@
   };
   // The splats may arrive after their colours, or anew when the connection was lost.
   setInterval(() => Object.keys(wanted).forEach(apply), 250);
+
+  // 3. Enter in a form waits until its last letter was sent: viser sends one message in 50 ms and forgets the others.
+  document.addEventListener("keydown", (event) => {
+    const form = event.key === "Enter" && !event.isComposing && event.target.closest?.("form");
+    if (!form) return;
+    event.preventDefault();
+    setTimeout(() => form.requestSubmit(), 120);
+  }, true);
+
+  // 4. What a text field is for, in grey while it is empty; and a way to it for keys.
+  const examples = {};
+  const inputs = (name) => [...document.querySelectorAll("label")]
+    .filter((label) => label.textContent === name)
+    .map((label) => label.parentElement?.parentElement?.parentElement?.querySelector("input"));
+  const explain = () => Object.entries(examples).forEach(([name, text]) => inputs(name).forEach((input) => {
+    if (input && input.placeholder !== text) input.placeholder = text;
+  }));
+  self.example = (name, text) => { examples[name] = text; };
+  self.focus = (name) => { inputs(name)[0]?.focus(); inputs(name)[0]?.select(); };
+  setInterval(explain, 250);
 })();

@@ -61,9 +61,9 @@ class Page:
         """
         self._worker.post(lambda: self._patiently(job, title) if title else job())
 
-    def when_calm(self, job: Callable[[], None], delay: float) -> None:
-        """Run a job once this has not been called again for ``delay`` seconds."""
-        self._worker.when_calm(job, delay)
+    def when_calm(self, job: Callable[[], None], delay: float, about: str = "") -> None:
+        """Run a job once this has not been called again for ``delay`` seconds about the same matter."""
+        self._worker.when_calm(job, delay, about)
 
     def camera(self) -> Camera | None:
         """What the page shows now; None before it has a size."""

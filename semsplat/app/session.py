@@ -150,23 +150,27 @@ class Session(SharedScene):
 
     def ask(
         self, question: str, camera: Camera | None = None, field: str | None = None, negatives: Sequence[str] = (),
-        threshold: float | None = None,
+        threshold: float | None = None, gaussians: Gaussians | None = None,
     ) -> Answer:  # fmt: skip
-        """Find things by words; rows of the answer are those of :attr:`gaussians` at this moment.
+        """Find things by words.
 
         Args:
             camera: from where left and right are meant.
+            gaussians: whose rows the answer speaks of; :attr:`gaussians` at this moment when not given.
 
         Raises:
             InputError: there is no field that knows words, or the question cannot be understood.
         """
-        gaussians, viewpoint = self.gaussians, Viewpoint(self.up, camera)
+        gaussians, viewpoint = gaussians or self.gaussians, Viewpoint(self.up, camera)
         mass = self.importance(gaussians)
         return self.meaning.ask(gaussians, mass, question, viewpoint, field, negatives, threshold)
 
-    def share_out(self, names: Sequence[str], field: str | None = None, negatives: Sequence[str] = ()) -> Segmentation:
-        """Several names share the scene out."""
-        return self.meaning.share_out(self.gaussians, names, field, negatives)
+    def share_out(
+        self, names: Sequence[str], field: str | None = None, negatives: Sequence[str] = (),
+        gaussians: Gaussians | None = None,
+    ) -> Segmentation:  # fmt: skip
+        """Several names share the scene out; ``gaussians`` as for :meth:`ask`."""
+        return self.meaning.share_out(gaussians or self.gaussians, names, field, negatives)
 
     def proposals(self, field: str | None = None) -> tuple[Gaussians, Proposals]:
         """The things that the scene falls into by itself, and the Gaussians whose rows they name."""

@@ -15,7 +15,7 @@ class Worker:
     def __init__(self, failed: Callable[[Exception], None]) -> None:
         self._failed = failed
         self._jobs: deque[Job] = deque()
-        self._later: tuple[float, Job] | None = None  # (not before this time, job)
+        self._later: dict[str, tuple[float, Job]] = {}  # (not before this time, job)
         self._changed = threading.Condition()
         self._running = True
         self._last: Job = lambda: None
@@ -28,10 +28,10 @@ class Worker:
             self._jobs.append(job)
             self._changed.notify()
 
-    def when_calm(self, job: Job, delay: float) -> None:
-        """Run a job once this has not been called again for ``delay`` seconds; only the newest is kept."""
+    def when_calm(self, job: Job, delay: float, about: str = "") -> None:
+        """Run a job once this has not been called again for ``delay`` seconds; of one matter, the newest is kept."""
         with self._changed:
-            self._later = (time.monotonic() + delay, job)
+            self._later[about] = (time.monotonic() + delay, job)
             self._changed.notify()
 
     def stop(self, last: Job = lambda: None) -> None:
@@ -45,10 +45,10 @@ class Worker:
             while self._running:
                 if self._jobs:
                     return self._jobs.popleft()
-                wait = self._later[0] - time.monotonic() if self._later else None
-                if self._later and wait is not None and wait <= 0:
-                    job, self._later = self._later[1], None
-                    return job
+                about = min(self._later, key=lambda name: self._later[name][0], default=None)
+                wait = None if about is None else self._later[about][0] - time.monotonic()
+                if about is not None and wait is not None and wait <= 0:
+                    return self._later.pop(about)[1]
                 self._changed.wait(wait)
             return None
 
