@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,28 @@ def notify(client: Client, title: str, text: str, color: str = "red") -> None:
     """A message on one page, shown as it is: viser makes no markup of it."""
     shown = "".join(c for c in text if c.isprintable())
     client.add_notification(title, shown, color=color, auto_close_seconds=12.0 if color == "red" else 6.0)
+
+
+def side_by_side(gui: Any, buttons: Sequence[Any], columns: int) -> None:
+    """Put buttons, added just before, into rows; where this viser's private parts are missing they stay one below
+    the other.
+
+    Args:
+        gui: of the page, in the folder that holds the buttons.
+    """
+    names = [getattr(getattr(button, "_impl", None), "uuid", "") for button in buttons]
+    here = [f'[id="{name}"]' for name in names if name.replace("-", "").isalnum()]
+    around = ",".join(f"div:has(> {one})" for one in here)
+    first = ",".join(f"div:has(> {one})" for one in here[::columns])
+    quiet = ",".join(f'{one}[style*="gray"]' for one in here)
+    gui.add_html(
+        f"<style>{around}{{display:inline-block;width:calc((100% - 1.2em) / {columns} - 0.35em);"
+        f"margin:0 0 0 0.35em !important;vertical-align:top}} {first}{{margin-left:0.75em !important}}"
+        f"{','.join(here)}{{padding:0 0.1em;font-size:0.8em}} {quiet}{{background:var(--mantine-color-default);"
+        f"color:var(--mantine-color-default-color);border-color:var(--mantine-color-default-border)}}</style>"
+        if here
+        else ""
+    )
 
 
 def _script(source: str) -> Any:
