@@ -9,7 +9,7 @@ import small_capture
 import torch
 from rich.console import Console
 
-from semsplat.app import train
+from semsplat.app import live, train
 from semsplat.app.cli_meaning import Distill
 from semsplat.app.plan import Request
 from semsplat.app.scene import Scene
@@ -50,6 +50,28 @@ def test_a_scene_gets_a_field(fitted: Path) -> None:
     stamps = {path: path.stat().st_mtime_ns for path in (fitted / "cache" / "maps" / "appearance").iterdir()}
     distil(fitted, sweeps=0)
     assert stamps == {path: path.stat().st_mtime_ns for path in (fitted / "cache" / "maps" / "appearance").iterdir()}
+
+
+def test_features_arrive_while_it_goes_on_and_go_when_it_ends_early(fitted: Path, monkeypatch) -> None:
+    path, seen = fitted / "fields" / "appearance.safetensors", []
+
+    def stopped(*_, **__):
+        seen.append(Scene.open(fitted).meaning[1]["appearance"].facts)
+        seen.append(live.read(fitted).what)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("semsplat.distill.fit._solved", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        distil(fitted)
+    assert seen == [{"arriving": True}, "distilling appearance"]
+    assert not path.exists() and live.read(fitted) is None
+    monkeypatch.undo()
+    distil(fitted, sweeps=0)
+    before = path.read_bytes()
+    monkeypatch.setattr("semsplat.distill.fit._solved", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        distil(fitted)
+    assert path.read_bytes() == before  # what was there stays
 
 
 def test_fewer_numbers_say_what_they_lose(fitted: Path) -> None:
