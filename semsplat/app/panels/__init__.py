@@ -1,6 +1,7 @@
 """The panel beside the scene: one file for each part. Parts call the page and its session, and decide nothing."""
 
 from ..page import Page
+from .ask import Ask
 from .picked import Picked
 from .status import Status
 from .view import View
@@ -10,7 +11,7 @@ from .work import Work
 def build(page: Page) -> None:
     """Everything a visitor can read and press, on one page."""
     gui = page.client.gui
-    page.parts += [Status(page), Work(page), Picked(page)]
+    page.parts += [Status(page), Ask(page), Work(page), Picked(page)]
     tabs = gui.add_tab_group()
     with tabs.add_tab("View"):
         page.parts.append(View(page))
