@@ -136,10 +136,11 @@ class Server:
         self.notes.append("This viser's public share link could not be switched off: let only people you trust in.")
 
     def _bytes_waiting(self, page: Connection) -> int:
-        """What is queued for one page alone and was not sent yet."""
+        """What is queued for one page alone and was not sent yet; files that it asked for count an eighth."""
         state = self.viser._websock_server._client_state_from_id.get(self._number(page))
         waiting = list(state.message_buffer.message_from_id.values()) if state else []
-        return sum(_size(vars(message)) for message in waiting)
+        files = {"FileTransferPart": 8}
+        return sum(_size(vars(message)) // files.get(type(message).__name__, 1) for message in waiting)
 
     def _refuse(self, page: Connection, why: NotTaken) -> None:
         """Tell a page that a file was not taken, and end its progress bar, which would claim success."""

@@ -30,7 +30,8 @@ from .addresses import is_loopback_number
 from .traffic import LARGE, Allowance, Checker, Nonsense, NotTaken
 
 MOST_PAGES, MOST_SOCKETS = 64, 512  # open at once: pages, and connections of any kind
-TINY = 4096  # bytes; a flood is made of frames smaller than that
+ARRIVALS = 64  # pages that one address may open in a moment; five a second after that
+TINY, SLICE = 4096, 16_384  # bytes: floods are made of smaller frames; what is looked at in one go
 STALLED = 30.0  # seconds in which a page took nothing of what waits for it
 LARGEST_BACKLOG = 256 * 1024**2  # bytes that wait for one page
 NEEDS_TOKEN = "This page needs the link that semsplat printed in the terminal; it ends in ?token= and the token.\n"
@@ -44,6 +45,7 @@ HEADERS = {
 _log = logging.getLogger(__name__)
 _connections = logging.getLogger(f"{__name__}.connections")
 _connections.addFilter(lambda record: not record.getMessage().startswith(("opening handshake", "connection rejected")))
+logging.getLogger("asyncio").addFilter(lambda record: record.getMessage() != "socket.send() raised exception.")
 _installing = threading.Lock()
 
 
@@ -54,7 +56,7 @@ class Gate:
         """The gate of a server on ``host``; ``protocol`` is the websocket subprotocol of its pages."""
         self._host, self._token, self._protocol, self.checker = host, token, protocol, checker
         self._cookie = hashlib.sha256(f"semsplat {token}".encode()).hexdigest()  # a chosen token stays unknown
-        self._arrivals = Allowance(MOST_PAGES, 10.0)
+        self._arrivals: dict[str, Allowance] = {}  # by the visitor's address
         self.guards = False  # whether the server really uses this gate
         self.pages: set[Connection] = set()
         self.backlog: Callable[[Connection], int] = lambda page: 0  # bytes that wait for a page, beside its socket
@@ -118,9 +120,16 @@ class Gate:
             if len(self.pages) >= MOST_PAGES:
                 text = f"{MOST_PAGES} pages are open already; close one.\n"
                 return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, text)
-            if self._arrivals.spend() > 1.0:
+            if not self.arrivals(connection).take():
                 return connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, "Too many pages came at once.\n")
         return None
+
+    def arrivals(self, connection: "Connection") -> Allowance:
+        """How many pages an address may still open now."""
+        if len(self._arrivals) > 1000:
+            self._arrivals.clear()
+        address = (connection.remote_address or ("",))[0]
+        return self._arrivals.setdefault(address, Allowance(ARRIVALS, 5.0))
 
     def _is_ours(self, host: str) -> bool:
         name = _split(f"//{host}").hostname or ""
@@ -157,7 +166,7 @@ class Connection(sockets.ServerConnection):
     def __init__(self, gate: Gate, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._gate = gate
-        self._frames = Allowance(3000, 500.0)  # tiny ones
+        self._frames = Allowance(600, 300.0)  # tiny ones
         self._work = Allowance(480, 240.0)  # in camera messages, of which a page sends 50 a second
         self._mistakes = Allowance(20, 0.2)
         self._sent = 0
@@ -171,10 +180,20 @@ class Connection(sockets.ServerConnection):
 
     def process_event(self, event: Any) -> None:
         """Something arrived; a flood of tiny frames ends the connection."""
+        if self.transport.is_closing():
+            return
         if isinstance(event, Frame) and len(event.data) < TINY and self._frames.spend() > 0:
             self.transport.abort()
+            self._gate.arrivals(self).spend(5.0)  # it will come back
             return
         super().process_event(event)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived: 256 kB can hold 40,000 frames, so they are looked at in slices."""
+        for start in range(0, len(data), SLICE):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + SLICE])
 
     async def recv(self, decode: bool | None = None) -> Any:
         """The next message that is in order; who sends too many waits."""

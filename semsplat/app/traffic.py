@@ -71,6 +71,13 @@ class Allowance:
         self._then = now
         return max(0.0, -self._left / self._rate)
 
+    def take(self) -> bool:
+        """Take one if it is there."""
+        if self.spend(0.0) > 0 or self._left < 1:
+            return False
+        self.spend()
+        return True
+
 
 @dataclass
 class Upload:

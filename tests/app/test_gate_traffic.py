@@ -148,6 +148,17 @@ def test_a_flood_slows_down_only_its_own_page(server):
     assert slowest < 2.0, (slowest, sent)
 
 
+@pytest.mark.parametrize("frame", [b"\x89\x81\0\0\0\0x", b"\x82\x80\0\0\0\0"], ids=["pings", "empty"])
+def test_a_flood_of_tiny_frames_ends(server, frame, capfd):
+    with Raw(server, close_timeout=0.1) as page:
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                page.socket.socket.sendall(frame * 1000)
+        assert page.closed() in (1006, 1008)
+    assert lives(server)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_only_so_many_pages_at_once(server, monkeypatch):
     monkeypatch.setattr(gate, "MOST_PAGES", 3)
     with contextlib.ExitStack() as pages:
@@ -161,12 +172,14 @@ def test_only_so_many_pages_at_once(server, monkeypatch):
 
 def test_pages_that_come_all_the_time_have_to_wait(server):
     answers = []
-    for _ in range(gate.MOST_PAGES + 40):
+    for _ in range(gate.ARRIVALS + 40):
         try:
             Raw(server).socket.close()
         except InvalidStatus as error:
             answers.append(error.response.status_code)
-    assert set(answers) <= {429}
+    assert set(answers) == {429}
+    time.sleep(0.4)
+    assert lives(server)
 
 
 def test_a_page_of_another_release_is_told_so(server, capfd):

@@ -26,6 +26,14 @@ def test_an_allowance_is_paid_back_in_time():
     assert allowance.spend(1) == 0.5
 
 
+def test_who_is_refused_does_not_owe_more():
+    now = [0.0]
+    allowance = Allowance(2, 1.0, lambda: now[0])
+    assert [allowance.take() for _ in range(50)] == [True, True] + 48 * [False]
+    now[0] = 1.0
+    assert [allowance.take(), allowance.take()] == [True, False]
+
+
 def test_all_parts_of_a_file_pass_once():
     uploads = Uploads(1000)
     uploads.start("page", start(100, 2))
