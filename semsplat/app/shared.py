@@ -50,8 +50,7 @@ class SharedScene:
         self._lock = threading.RLock()
         self._listeners: list[Callable[[Change], None]] = []
         self.original, self.left_out = _finite(gaussians)
-        edits = history_files.read(folder) if folder else History()
-        edits = edits if edits.entries else History.over(self.original)
+        edits = (history_files.read(folder) if folder else History()).beyond(self.original)
         things = tuple(objects.read(folder)) if folder else ()
         self._now = Now(0, edits.fold(self.original), edits, things)
 

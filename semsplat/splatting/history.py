@@ -3,17 +3,21 @@
 The original is never touched. Undo is one edit fewer, and an edit that is switched off is as if it had never been done.
 """
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
+
+import torch
 
 from .edit_base import Edit, number_above
 from .edit_table import Table
 from .errors import InputError
 from .gaussians import Gaussians
 
-BUDGET = 2**30  # bytes of Gaussians that are kept, so that undo is quick; two folds are kept in any case
+BUDGET = 2**30  # bytes of folds that may be kept in any case, so that undo is quick
+COPIES, SHARE = 8, 0.2  # more is kept of large scenes: this many times the original, up to this share of the memory
 OVERHEAD = 1000  # what an edit costs beside the Gaussians that it names, in Gaussians
 
 Key = tuple[Edit, ...]  # edits in force, each by who it is: two lists may go apart and give one number to two edits
@@ -39,9 +43,14 @@ class Entry:
 class Folds:
     """Folds that are kept: for quick undo, redo and switching. Shared by all versions of one list; any thread."""
 
-    def __init__(self, budget: int = BUDGET) -> None:
+    def __init__(self, budget: int | None = None) -> None:
+        """No folds yet.
+
+        Args:
+            budget: bytes that are kept at most, but two folds in any case; see :data:`BUDGET` when it is not given.
+        """
         self._lock = threading.Lock()
-        self._budget = budget
+        self._asked, self._budget = budget, BUDGET
         self._original: Gaussians | None = None
         self._kept: dict[Key, Gaussians] = {}  # the latest is last
 
@@ -50,6 +59,7 @@ class Folds:
         with self._lock:
             if self._original is not original:
                 self._original, self._kept = original, {}
+                self._budget = _budget(original) if self._asked is None else self._asked
             wanted = tuple(entry.edit for entry in entries)
             if not wanted:
                 return original
@@ -57,7 +67,6 @@ class Folds:
             if known != wanted:
                 self._work(self._kept.get(known, original), entries, len(known))
             self._kept[wanted] = self._kept.pop(wanted)
-            self._forget(wanted, entries)
             return self._kept[wanted]
 
     def _work(self, start: Gaussians, entries: Sequence[Entry], done: int) -> None:
@@ -71,6 +80,7 @@ class Folds:
             halved = (left // unit).bit_length() < (before // unit).bit_length()
             if halved or at == len(entries):
                 self._kept[edits[:at]] = table.gaussians()
+                self._forget(edits, entries)
 
     def _forget(self, wanted: Key, entries: Sequence[Entry]) -> None:
         """Stay within the budget: first goes what is no earlier state, then what is quickly made again."""
@@ -80,12 +90,24 @@ class Folds:
             del self._kept[aside[0] if aside else _least_missed(sorted(others, key=len), entries)]
 
     def _bytes(self) -> int:
-        storages = {
-            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-            for state in self._kept.values()
-            for _, tensor in state.tensors()
-        }
-        return sum(storages.values())
+        return _bytes(self._kept.values())
+
+
+def _bytes(states: Iterable[Gaussians]) -> int:
+    """Memory of all their tensors, each counted once."""
+    storages = [tensor.untyped_storage() for state in states for _, tensor in state.tensors()]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+def _budget(original: Gaussians) -> int:
+    try:
+        if original.means.is_cuda:
+            memory = torch.cuda.mem_get_info(original.means.device)[1]
+        else:
+            memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on every system
+        memory = 0
+    return max(BUDGET, int(min(COPIES * _bytes([original]), SHARE * memory)))
 
 
 def _least_missed(keys: Sequence[Key], entries: Sequence[Entry]) -> Key:
@@ -113,7 +135,11 @@ class History:
     @classmethod
     def over(cls, original: Gaussians) -> Self:
         """An empty list for these Gaussians, whose edits will mint none of their ids."""
-        return cls(next_number=number_above(original.ids))
+        return cls().beyond(original)
+
+    def beyond(self, original: Gaussians) -> Self:
+        """The same list, whose later edits will mint none of the ids of these Gaussians either."""
+        return replace(self, next_number=max(self.next_number, number_above(original.ids)))
 
     def do(self, edit: Edit, label: str = "", who: str = "", when: str = "") -> Self:
         """Add an edit at the end of what is done; what was undone is dropped.

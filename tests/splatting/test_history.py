@@ -119,6 +119,7 @@ def test_a_scene_that_was_edited_before_keeps_its_ids() -> None:
     again = History.over(edited).do(Duplicate(edited.ids, (1.0, 0.0, 0.0))).fold(edited)
     assert len(again.ids.unique()) == len(again) == 2 * len(edited)
     assert History.over(scene()).next_number == History.over(scene()[:0]).next_number == 1
+    assert History(next_number=99).beyond(edited).next_number == 99
     with pytest.raises(InputError, match="already"):
         History(next_number=10).do(Duplicate(edited.ids, (1.0, 0.0, 0.0))).fold(edited)
 
