@@ -4,15 +4,18 @@ PYTHON ?= python3
 VENV ?= .venv
 SCENE ?= demo-scene
 PYTEST_ARGS ?=
+WORKERS ?= 2
+QUICK := not slow and not browser and not gpu
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo view test lint clean
+.PHONY: help demo view test quick lint clean
 
 help:
 	@echo "make demo   fit the bundled capture (writes $(SCENE)/), then show it when a person is at the terminal"
 	@echo "make view   show $(SCENE)/ in the browser; SCENE=folder for another"
-	@echo "make test   every test; PYTEST_ARGS='-m \"not slow and not browser and not gpu\"' for the quick ones"
+	@echo "make test   every test, in WORKERS=2 processes; those that drive a browser one after the other"
+	@echo "make quick  the quick tests, under a minute"
 	@echo "make lint   ruff and pyright"
 	@echo "make clean  remove the environment, caches and $(SCENE)/"
 	@echo "PYTHON=python3.12 picks another Python (3.11 or 3.12)."
@@ -24,7 +27,11 @@ view: $(VENV)/.installed
 	$(BIN)/semsplat view $(SCENE)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not browser" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+
+quick: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "$(QUICK)" $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

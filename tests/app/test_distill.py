@@ -54,6 +54,7 @@ def test_a_scene_gets_a_field(fitted: Path) -> None:
 
 def test_features_arrive_while_it_goes_on_and_go_when_it_ends_early(fitted: Path, monkeypatch) -> None:
     path, seen = fitted / "fields" / "appearance.safetensors", []
+    path.unlink(missing_ok=True)
 
     def stopped(*_, **__):
         seen.append(Scene.open(fitted).meaning[1]["appearance"].facts)
@@ -82,6 +83,7 @@ def test_fewer_numbers_say_what_they_lose(fitted: Path) -> None:
     assert "7 channels in 3 numbers (relative error" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["joint", "decoder"])
 def test_a_scene_is_fitted_anew_with_codes(fitted: Path, tmp_path: Path, method: str) -> None:
     new = tmp_path / "new"
@@ -99,6 +101,7 @@ def test_a_scene_is_fitted_anew_with_codes(fitted: Path, tmp_path: Path, method:
         distil(fitted, method=method, out=new)
 
 
+@pytest.mark.slow
 def test_a_file_becomes_a_scene(tmp_path: Path) -> None:
     ply.write(tmp_path / "thing.ply", small_capture.blobs())
     with pytest.raises(InputError, match="give a new scene folder for it with -o"):
