@@ -7,8 +7,9 @@ TARGET = 0.08  # seconds a picture may take while the camera moves
 WORTH = 1.5  # times the coarsest picture's seconds: what does not depend on pixels is not paid with them
 MARGIN = 0.8  # finer only if it takes this part of what is allowed, so that sizes do not flicker
 MEMORY = 20  # pictures after which a measurement counts half, and a newer one replaces it
+ALONE = 0.9  # share of a picture's seconds that goes with its pixels, as long as only one size is known
 NEWEST = 0.4  # share of the newest measurement in what is held of a size
-PATIENCE = 0.25  # seconds that a still picture may always take
+PATIENCE = 0.5  # seconds that a still picture may always take
 STRIDE = 4.0  # times longer than the one before: what a still picture may take at least
 
 
@@ -43,8 +44,9 @@ class Ladder:
     def expected(self, level: int) -> float:
         """Seconds, 0 before anything is known: a line over pixels through what the newest size takes.
 
-        Neither what is fixed nor what a pixel takes is negative. Where other sizes are not known, or only from long
-        ago, at least half is taken for fixed: so that finer ones are tried again.
+        Neither what is fixed nor what a pixel takes is negative. Where no other size is known, little is taken for
+        fixed: a slow start ends at once. Where others are known only from long ago, at least half: so that finer ones
+        are tried again.
         """
         if not self._known:
             return 0.0
@@ -52,7 +54,7 @@ class Ladder:
         x, y = SIZES[newest] ** 2, self._known[newest].seconds
         others = {k: known for k, known in self._known.items() if k != newest}
         slope = min(max(self._slope(x, y, others), 0.0), y / x)
-        if all(self._turn - known.turn > MEMORY for known in others.values()):
+        if others and all(self._turn - known.turn > MEMORY for known in others.values()):
             slope = min(slope, 0.5 * y / x)
         return y + slope * (SIZES[level] ** 2 - x)
 
@@ -62,7 +64,7 @@ class Ladder:
         for k, known in others.items():
             weight, run = 0.5 ** ((self._turn - known.turn) / MEMORY), SIZES[k] ** 2 - x
             up, down = up + weight * run * (known.seconds - y), down + weight * run * run
-        return up / down if down > 1e-9 else y / x
+        return up / down if down > 1e-9 else ALONE * y / x
 
     def moving(self) -> int:
         """Size of the next picture while the camera moves: the finest that is fast enough."""
