@@ -1,6 +1,7 @@
 """The command ``semsplat``: its subcommands for geometry, and main. Heavy imports wait until a subcommand runs."""
 
 import errno
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,8 @@ class View:
 
     def run(self, console: "Console") -> int:
         """Carry it out."""
-        from .viewer import serve
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch comes: else its threads wait busily, and
+        from .viewer import serve  # where a browser and other pages want the processor, pictures take twice as long
 
         serve(self.scene, self.host, self.port, self.open, sayer(console), self.token)
         return 0
