@@ -5,16 +5,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..splatting.camera import Camera
+from ..splatting.gaussians import Gaussians
+from ..splatting.splat import splat
 from .browser import camera_of
+from .layers import Form, Layer, depths
+from .layers_combined import Split
 from .pictures import to_bytes
-from .splats import Splats
-from .stream import Stream
+from .splats import Coat, Splats
+from .stream import Stream, Turns
 
 if TYPE_CHECKING:
     from .page import Page
 
+DARK, LIGHT = (0.078, 0.078, 0.078), (1.0, 1.0, 1.0)  # of a page behind the scene
 CALM = 0.2  # seconds without movement after which colours are made for the new place
 
 
@@ -50,23 +57,42 @@ class InBrowser(Engine):
         if camera is None or not len(self._splats):
             return
         layer = page.look.drawn(page.session, now, camera)
-        colors, alpha = layer.colors(now.gaussians, camera), layer.alpha(now.gaussians, camera)
-        if layer.form is None:
-            self._splats.paint(page.client, now.gaussians, colors, alpha)
-        else:
-            keep = torch.ones(len(colors), dtype=torch.bool) if alpha is None else (alpha > 0).cpu()
-            self._splats.shape(page.client, layer.drawn(now.gaussians, camera)[keep], colors[keep])
+        self._splats.paint(page.client, now.gaussians, *coats(layer, now.gaussians, camera))
+        page.seen(layer)
 
     def stop(self) -> None:
         self._splats.forget(self._page.client)
 
 
+def coats(layer: Layer, gaussians: Gaussians, camera: Camera) -> tuple[Coat | None, tuple[Form, Coat] | None]:
+    """How a browser draws a layer: (the Gaussians as they are, the Gaussians in another shape), each if it is drawn."""
+    if isinstance(layer, Split) and layer.left.form is None and layer.right.form is not None:
+        left = layer.on_the_left(gaussians, camera).to(gaussians.means)
+        shaped = _coat(layer.right, gaussians, camera, 1.0 - left)
+        return _coat(layer.left, gaussians, camera, left), (layer.right.form, shaped)
+    coat = _coat(layer, gaussians, camera)
+    return (coat, None) if layer.form is None else (None, (layer.form, coat))
+
+
+def _coat(layer: Layer, gaussians: Gaussians, camera: Camera, share: Float[Tensor, " n"] | None = None) -> Coat:
+    alpha = layer.alpha(gaussians, camera)
+    opacities = layer.shape(gaussians).opacities if layer.form is not None else gaussians.opacities
+    for factor in (alpha, share):
+        opacities = opacities if factor is None else opacities * factor.to(opacities)
+    return Coat(layer.colors(gaussians, camera), opacities)
+
+
 class FromServer(Engine):
     """The server draws pictures, each for where the page stands at that moment."""
 
-    def __init__(self, page: "Page") -> None:
+    def __init__(self, page: "Page", turns: Turns) -> None:
+        """Begin to draw.
+
+        Args:
+            turns: of all pages that are drawn on this device.
+        """
         self._page = page
-        self.stream = Stream(page.client, self._draw, page.failed)
+        self.stream = Stream(page.client, self._draw, page.failed, turns)
 
     def moved(self) -> None:
         self.stream.moved()
@@ -82,5 +108,15 @@ class FromServer(Engine):
         page = self._page
         now = page.session.now
         camera = camera.to(now.gaussians.means.device)
-        layer = page.look.drawn(page.session, now, camera)
-        return to_bytes(layer.picture(now.gaussians, camera)), None
+        layer = page.look.drawn(page.session, now, camera).on(DARK if page.dark else LIGHT)
+        picture = to_bytes(layer.picture(now.gaussians, camera))
+        if not still:
+            return picture, None
+        page.do(lambda: page.seen(layer))
+        return picture, distances(page.look.drawn_gaussians(now), camera) if page.has_solids else None
+
+
+def distances(gaussians: Gaussians, camera: Camera) -> Float[np.ndarray, "h w"]:
+    """Distance along the camera's axis where something is, else 0; for what a page draws among the Gaussians."""
+    depth, alpha = splat(gaussians, camera).composite(depths(gaussians, camera)[:, None])
+    return torch.where(alpha > 0.5, depth / alpha.clamp_min(1e-6), 0.0)[..., 0].cpu().numpy()

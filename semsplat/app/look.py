@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ..distill.ask import Answer, Segmentation
+from ..distill.objects import Thing
 from ..distill.palette import color_of
 from ..splatting.camera import Camera
 from ..splatting.errors import InputError
@@ -15,8 +16,9 @@ from ..splatting.gaussians import Gaussians
 from ..splatting.ids import carried, places
 from .layers import Coverage, Depth, Layer, Rgb
 from .layers_combined import compose
-from .layers_meaning import Features, Heat, Things
+from .layers_meaning import Heat, Things
 from .layers_shapes import Ellipsoids, Normals, Points
+from .scene_layers import Components, Last
 from .session import Session
 from .shared import Now
 
@@ -69,15 +71,18 @@ class Look:
 
     shown: str = COLOUR  # title of the layer
     teacher: str | None = None  # whose features are shown; None: the first
-    components: tuple[int, int, int] = (0, 1, 2)  # of the features, as red, green and blue
+    components: Components | None = None  # of the features, as red, green and blue; None: all of them
     opacity: float = 1.0  # of the layer over the colours, in [0, 1]
-    split: float | None = None  # share of the width left of which the scene is shown in its colours
+    split: float | None = None  # share of the width left of which the scene is shown in its colours; None: nowhere
     picked: Int64[Tensor, " k"] = field(default_factory=lambda: NOTHING)  # ids, ascending
     asked: Asked | None = None
     shared: Shared | None = None
     hidden: frozenset[str] = frozenset()  # names of things
     locked: frozenset[str] = frozenset()  # names of things that cannot be picked
     alone: str | None = None  # the only thing that is shown
+    proposed: tuple[Thing, ...] = ()  # things that may be, shown in place of those that are
+    _things: Last[Things] = field(default_factory=Last)
+    _visible: Last[Float[Tensor, " n"] | None] = field(default_factory=Last)
 
     def layers(self, session: Session) -> list[str]:
         """Titles of what there is to see."""
@@ -85,7 +90,7 @@ class Look:
         titles += [FEATURES] if session.meaning.fields else []
         titles += [HEAT] if self.asked else []
         titles += [NAMES] if self.shared else []
-        return titles + ([OBJECTS] if session.now.things else [])
+        return titles + ([OBJECTS] if session.now.things or self.proposed else [])
 
     def drawn(self, session: Session, now: Now, camera: Camera) -> Layer:
         """The layer as it is drawn for this camera: range set, picked Gaussians highlighted."""
@@ -98,16 +103,13 @@ class Look:
 
     def visible(self, now: Now) -> Float[Tensor, " n"] | None:
         """A factor on each Gaussian's opacity: 0 for what is hidden; None when all is shown."""
-        if self.alone is not None:
-            rows = [thing.selection(now.gaussians) for thing in now.things if thing.name == self.alone]
-            return rows[0].float() if rows and rows[0].any() else None
-        if not self.hidden:
-            return None
-        shown = torch.ones(len(now.gaussians), device=now.gaussians.means.device)
-        for thing in now.things:
-            if thing.name in self.hidden:
-                shown[thing.selection(now.gaussians)] = 0.0
-        return shown
+        parts = (now.things, now.gaussians.ids, self.hidden, self.alone)
+        return self._visible.of(parts, lambda: self._factors(now))
+
+    def drawn_gaussians(self, now: Now) -> Gaussians:
+        """Those that are not hidden: what one sees, clicks on and points at."""
+        visible = self.visible(now)
+        return now.gaussians if visible is None else now.gaussians[visible > 0]
 
     def pickable(self, now: Now, ids: Int64[Tensor, " k"]) -> Int64[Tensor, " m"]:
         """Those of the ids that are there, neither hidden nor locked; ascending."""
@@ -120,27 +122,56 @@ class Look:
         return now.gaussians.ids[at[free[at]]].cpu().sort().values
 
     def _layer(self, session: Session, now: Now) -> Layer:
-        if self.shown == FEATURES:
-            return features(session, now.gaussians, self.teacher)
+        if self.shown == FEATURES and session.meaning.fields:
+            return features(session, self.teacher, self.components)
         if self.shown == HEAT and self.asked:
             return self.asked.layer(now.gaussians)
         if self.shown == NAMES and self.shared:
             return self.shared.layer(now.gaussians)
         if self.shown == OBJECTS:
-            things = [thing for thing in now.things if thing.name not in self.hidden]
-            rows = [thing.selection(now.gaussians).cpu() for thing in things]
-            return Things.of(rows, [thing.color or (1.0, 0.0, 1.0) for thing in things], len(now.gaussians))
+            return self._things.of(
+                (now.things, self.proposed, now.gaussians.ids, self.hidden), lambda: self._colored(now)
+            )
+        if self.shown == Points.title:
+            return session.layers.points(session.original)
         return PLAIN.get(self.shown, Rgb())
 
+    def _colored(self, now: Now) -> Things:
+        things = self.proposed or [thing for thing in now.things if thing.name not in self.hidden]
+        rows = [thing.selection(now.gaussians).cpu() for thing in things]
+        return Things.of(rows, [thing.color or (1.0, 0.0, 1.0) for thing in things], len(now.gaussians))
 
-def features(session: Session, gaussians: Gaussians, teacher: str | None) -> Layer:
-    """The features of a field as colours.
+    def _factors(self, now: Now) -> Float[Tensor, " n"] | None:
+        if self.alone is not None:
+            rows = [thing.selection(now.gaussians) for thing in now.things if thing.name == self.alone]
+            return rows[0].float() if rows and rows[0].any() else None
+        if not self.hidden:
+            return None
+        shown = torch.ones(len(now.gaussians), device=now.gaussians.means.device)
+        for thing in now.things:
+            if thing.name in self.hidden:
+                shown[thing.selection(now.gaussians)] = 0.0
+        return shown
+
+
+def teacher_of(session: Session, teacher: str | None) -> str:
+    """Whose features are shown: the named teacher's, else of the field that points best.
 
     Raises:
         InputError: there is no field of this teacher.
     """
     fields = session.meaning.fields
-    name = teacher or session.meaning.pointing or next(iter(fields), None)
-    if name is None or name not in fields:
-        raise InputError(f"This scene has no field of '{teacher}'; it has {', '.join(fields) or 'none'}.")
-    return Features.of(gaussians, fields[name])
+    name = teacher if teacher in fields else session.meaning.pointing or next(iter(fields), None)
+    if name is None:
+        raise InputError("This scene has no features. Make some: semsplat distill SCENE --teacher dino")
+    return name
+
+
+def features(session: Session, teacher: str | None, components: Components | None) -> Layer:
+    """The features of a field as colours.
+
+    Raises:
+        InputError: there is no field, or no such component.
+    """
+    name = teacher_of(session, teacher)
+    return session.layers.features(session.original, name, session.meaning.fields[name], components)

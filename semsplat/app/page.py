@@ -16,6 +16,7 @@ from ..splatting.edit import Edit
 from ..splatting.errors import SemsplatError
 from .browser import Client, camera_of, notify
 from .engines import Engine
+from .layers import Layer
 from .look import NOTHING, Look
 from .photos import Photos
 from .poses import Pose
@@ -48,6 +49,8 @@ class Page:
         self.parts: list[Part] = []
         self.engine: Engine | None = None
         self.dark = False
+        self.solids: set[str] = set()  # names of what is drawn among the Gaussians, such as handles: they need depth
+        self.seen: Callable[[Layer], None] = lambda layer: None  # told what is drawn when the camera rests
         self._worker = Worker(self.failed)
         self.photos = Photos(self.session, client, self._choose_photo)
         self.photo_clicked: tuple[float, float] | None = None  # the click that chose it is not for the scene
@@ -68,6 +71,11 @@ class Page:
     def camera(self) -> Camera | None:
         """What the page shows now; None before it has a size."""
         return camera_of(self.client)
+
+    @property
+    def has_solids(self) -> bool:
+        """Whether something is drawn among the Gaussians, which may hide it."""
+        return self.photos.shown or bool(self.solids)
 
     def redraw(self) -> None:
         """Show the scene as it is now."""

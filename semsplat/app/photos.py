@@ -35,6 +35,11 @@ class Photos:
             self._handles = [self._add(i, view) for i, view in enumerate(self._session.views)]
         self.make_room(None)
 
+    @property
+    def shown(self) -> bool:
+        """Whether frusta are to be drawn."""
+        return self._wanted
+
     def make_room(self, camera: Camera | None) -> None:
         """Hide the frusta in which the viewer stands, so that no picture fills the page."""
         eye = camera.center if camera else None

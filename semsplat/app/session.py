@@ -29,6 +29,7 @@ from .layers import Layer, depths
 from .meaning import Chosen, Meaning
 from .poses import Pose, in_front_of, overview, point_at, pose_at, up_of
 from .scene import Scene, View
+from .scene_layers import SceneLayers
 from .shared import SharedScene
 
 EXPLAINED = 0.95  # of a pixel's coverage; what is behind that is not what one sees there
@@ -76,6 +77,7 @@ class Session(SharedScene):
         self.views = tuple(views)
         self.title, self.held_out_psnr, self.generated = title, held_out_psnr, generated
         self.meaning = meaning or Meaning(cameras=_training(self.views))
+        self.layers = SceneLayers()
         self._mass: tuple[Gaussians, Float[Tensor, " n"]] | None = None
 
     @classmethod

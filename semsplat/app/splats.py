@@ -4,20 +4,30 @@ import base64
 import json
 import threading
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import places
 from ..splatting.project import covariances
 from .browser import Client, Server
+from .layers import Form
 
 LARGEST_VARIANCE = 60_000.0  # half precision ends at 65,504
 SHAPED = "/shaped"  # node of a page that shows the Gaussians in another shape
+
+
+@dataclass(frozen=True, eq=False)
+class Coat:
+    """How Gaussians are to look, row by row."""
+
+    colors: Float[Tensor, "n 3"]  # in [0, 1]
+    opacities: Float[Tensor, " n"]  # in [0, 1]; 0: not drawn
 
 
 class Splats:
@@ -32,8 +42,8 @@ class Splats:
         self._server, self.name = server, name
         self._sent: Gaussians | None = None  # rows of the buffer that pages have
         self._own: dict[int, Any] = {}  # by client: private copies, where pages cannot be painted directly
-        self._last: dict[int, tuple[int, bytes]] = {}
-        self._shaped: dict[int, Any] = {}
+        self._last: dict[tuple[int, str], tuple[int, bytes]] = {}  # by client and node
+        self._shaped: dict[int, tuple[int, Form, Any]] = {}  # by client: turn, shape, node
         self._turn, self._lock = 0, threading.Lock()
 
     def __len__(self) -> int:
@@ -59,63 +69,65 @@ class Splats:
             )
 
     def paint(
-        self, client: Client, gaussians: Gaussians, colors: Float[Tensor, "n 3"], visible: Float[Tensor, " n"] | None
+        self, client: Client, gaussians: Gaussians, plain: Coat | None, shaped: tuple[Form, Coat] | None = None
     ) -> bool:
         """Give one page its own colours and opacities; False when it has these already.
 
         Args:
             gaussians: as they are now; those that were sent and are not among them are not drawn.
-            colors: of these, in [0, 1]. visible: factor on their opacities.
+            plain: how they look as they are; None: not at all. shaped: how they look in another shape, which is sent
+                when it is a new one.
         """
         with self._lock:
             sent, turn = self._sent, self._turn
         if sent is None or not len(sent):
             return False
-        opacities = gaussians.opacities if visible is None else gaussians.opacities * visible.to(gaussians.opacities)
-        rgba = torch.cat([colors, opacities[:, None]], dim=1)
-        if sent.ids is not gaussians.ids:
-            at = places(gaussians.ids, sent.ids)
-            rgba = (
-                torch.where((at >= 0)[:, None], rgba[at.clamp_min(0)], 0.0)
-                if len(rgba)
-                else rgba.new_zeros(len(sent), 4)
-            )
-        self._release(client)
-        return self._paint(client, _bytes(rgba), turn)
-
-    def shape(self, client: Client, gaussians: Gaussians, colors: Float[Tensor, "n 3"]) -> None:
-        """Show one page the Gaussians in another shape (ellipsoids, points) in place of the scene."""
-        with self._lock:
-            count, turn = len(self), self._turn
-        self._paint(client, np.zeros((count, 4), np.uint8), turn)
-        self._release(client)
-        self._shaped[client.client_id] = client.scene.add_gaussian_splats(
-            SHAPED, rgbs=_bytes(colors), opacities=_bytes(gaussians.opacities)[:, None], **_placed(gaussians)
-        )
+        at = None if sent.ids is gaussians.ids else places(gaussians.ids, sent.ids)
+        if shaped is None:
+            self._release(client)
+        painted = self._paint(client, self.name, _coated(plain, at, len(sent)), turn)
+        if shaped is not None:
+            form, coat = shaped
+            rgba = _coated(coat, at, len(sent))
+            painted |= self._reshape(client, sent, form, rgba, turn) or self._paint(client, SHAPED, rgba, turn)
+        return painted
 
     def forget(self, client: Client) -> None:
         """A page is gone."""
-        for kept in (self._own, self._last, self._shaped):
-            kept.pop(client.client_id, None)
+        self._own.pop(client.client_id, None)
+        self._shaped.pop(client.client_id, None)
+        for node in (self.name, SHAPED):
+            self._last.pop((client.client_id, node), None)
 
     def _release(self, client: Client) -> None:
-        shaped = self._shaped.pop(client.client_id, None)
-        if shaped is not None:
-            shaped.remove()
+        _, _, node = self._shaped.pop(client.client_id, (0, None, None))
+        self._last.pop((client.client_id, SHAPED), None)
+        if node is not None:
+            node.remove()
 
-    def _paint(self, client: Client, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
-        packed = zlib.compress(rgba.tobytes(), 1)
-        if self._last.get(client.client_id) == (turn, packed):
+    def _reshape(self, client: Client, sent: Gaussians, form: Form, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
+        """Send the shape if the page has another one, or None."""
+        turn_then, form_then, _ = self._shaped.get(client.client_id, (None, None, None))
+        if (turn_then, form_then) == (turn, form):
             return False
-        self._last[client.client_id] = (turn, packed)
-        text = base64.b64encode(packed).decode()
-        source = f"window.semsplat.paint({json.dumps(self.name)}, {self._server.next_turn()}, '{text}')"
-        if not self._server.run(client, source):
-            self._paint_a_copy(client, rgba)
+        self._release(client)
+        node = client.scene.add_gaussian_splats(SHAPED, rgbs=rgba[:, :3], opacities=rgba[:, 3:], **_placed(form(sent)))
+        self._shaped[client.client_id] = (turn, form, node)
         return True
 
-    def _paint_a_copy(self, client: Client, rgba: UInt8[np.ndarray, "n 4"]) -> None:
-        copy = self._own.get(client.client_id)
+    def _paint(self, client: Client, name: str, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
+        packed = zlib.compress(rgba.tobytes(), 1)
+        if self._last.get((client.client_id, name)) == (turn, packed):
+            return False
+        self._last[client.client_id, name] = (turn, packed)
+        text = base64.b64encode(packed).decode()
+        source = f"window.semsplat.paint({json.dumps(name)}, {self._server.next_turn()}, '{text}')"
+        if not self._server.run(client, source):
+            self._paint_a_copy(client, name, rgba)
+        return True
+
+    def _paint_a_copy(self, client: Client, name: str, rgba: UInt8[np.ndarray, "n 4"]) -> None:
+        copy = self._own.get(client.client_id) if name == self.name else self._shaped[client.client_id][2]
         if copy is None:  # a private node of the same name is drawn instead of the shared one
             assert self._sent is not None  # it is painted
             copy = client.scene.add_gaussian_splats(
@@ -124,6 +136,16 @@ class Splats:
             self._own[client.client_id] = copy
         else:
             copy.rgbs, copy.opacities = rgba[:, :3], rgba[:, 3:]
+
+
+def _coated(coat: Coat | None, at: Int64[Tensor, " m"] | None, count: int) -> UInt8[np.ndarray, "m 4"]:
+    """Colours and opacities of what a page has, each from its row ``at`` (-1: it is gone); None: from its own."""
+    if coat is None or not len(coat.colors):
+        return np.zeros((count, 4), np.uint8)
+    rgba = torch.cat([coat.colors, coat.opacities.to(coat.colors)[:, None]], dim=1)
+    if at is not None:
+        rgba = torch.where((at >= 0)[:, None], rgba[at.clamp_min(0)], 0.0)
+    return _bytes(rgba)
 
 
 def _among(gaussians: Gaussians, sent: Gaussians) -> bool:

@@ -21,6 +21,7 @@ from .poses import Pose
 from .session import Session
 from .shared import Change
 from .splats import Splats
+from .stream import Turns
 
 MAX_SPLATS = 1_000_000  # a browser tab draws this many well; beyond, the least visible are not sent
 EngineName = Literal["auto", "browser", "server"]
@@ -53,6 +54,7 @@ class Viewer:
         self.engine = engine if engine != "auto" else "server" if on_gpu else "browser"
         self.server: Server | None = None
         self.splats: Splats | None = None
+        self._turns = Turns()
         self.follow: Follow | None = None
         self.opening = session.opening
         self._pages: dict[int, Page] = {}
@@ -145,7 +147,7 @@ class Viewer:
         assert self.server is not None  # it made this page
         page.dark = self.server.prefers_dark(page.client)
         self.server.use_theme(page.client, page.dark)
-        page.engine = InBrowser(page, self.splats) if self.splats is not None else FromServer(page)
+        page.engine = InBrowser(page, self.splats) if self.splats is not None else FromServer(page, self._turns)
         panels.build(page)
         page.client.camera.on_update(page.moved)
         page.refresh("scene")
@@ -168,17 +170,19 @@ def serve(
     open_browser: bool = False,
     say: Callable[[str], None] = print,
     token: str | None = None,
+    engine: EngineName = "auto",
 ) -> None:
     """Show a scene folder, or a file of Gaussians, in the browser until Ctrl-C.
 
     Args:
         say: gets the sentences for the terminal.
         token: what visitors need; without it, a random one where others than this computer can come in.
+        engine: who draws; auto: the server if the Gaussians are on a GPU, else the browser.
 
     Raises:
         InputError: no scene there, the host or port cannot be served on, or the token is too short.
     """
-    viewer = Viewer(Session.at(scene), host, port, token=token)
+    viewer = Viewer(Session.at(scene), host, port, engine=engine, token=token)
     url = viewer.start()
     try:
         assert viewer.server is not None  # it was started
