@@ -170,7 +170,9 @@ class Page:
         self.refresh(change.what)
         if change.said and change.by is not self:
             news = change.what in ("scene", "work")
-            self.say("News of this scene" if news else "Somebody changed the scene", f"{change.said.rstrip('.')}.")
+            title = "News of this scene" if news else "Somebody changed the scene"
+            title = "Somebody changed your edit" if change.author is self else title
+            self.say(title, f"{change.said.rstrip('.')}.")
 
     def _patiently(self, job: Callable[[], None], title: str) -> None:
         done = threading.Event()

@@ -1,10 +1,12 @@
 """A scene that several people look at and change: the edits, the named things, and who is told about changes."""
 
+import datetime
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..distill import objects
 from ..distill.objects import Thing
@@ -12,8 +14,10 @@ from ..splatting import history_files
 from ..splatting.edit import Edit
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
-from ..splatting.history import History
+from ..splatting.history import Entry, History
 from .live import Facts
+
+Step = tuple[History, Entry | None, str]  # the list after it; the edit that it is about, and what became of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,7 @@ class Change:
     what: Literal["edits", "things", "scene", "work"]  # scene: new Gaussians, or fields; work: how a fit goes
     said: str  # a sentence
     by: object  # whoever asked for it: compared by identity only
+    author: object = None  # who did the edit that was undone, redone or switched; None: not known
 
 
 class SharedScene:
@@ -49,6 +54,7 @@ class SharedScene:
         self.work: Facts | None = None  # what goes on in the folder
         self._lock = threading.RLock()
         self._listeners: list[Callable[[Change], None]] = []
+        self._authors: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # by number of the edit
         self.original, self.left_out = _finite(gaussians)
         edits = (history_files.read(folder) if folder else History()).beyond(self.original)
         things = tuple(objects.read(folder)) if folder else ()
@@ -75,19 +81,42 @@ class SharedScene:
         Raises:
             InputError: editing is off at the moment, or it cannot be saved (it is done all the same).
         """
-        self._edited(lambda edits: edits.do(edit, label), label, by)
+        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._edited(lambda edits: (edits.do(edit, label, when=when), None, label), by)
 
-    def undo(self, by: object = None) -> None:
-        """Take the last edit back; nothing when there is none."""
-        self._edited(lambda edits: edits.undo() if edits.can_undo else edits, "The last edit was undone", by)
+    def undo(self, by: object = None) -> Entry | None:
+        """Take the last edit back, whoever did it; None when there is none."""
+        return self._edited(
+            lambda edits: (edits.undo(), edits.last, "was undone") if edits.can_undo else (edits, None, ""), by
+        )
 
-    def redo(self, by: object = None) -> None:
-        """Do again what was undone last; nothing when there is none."""
-        self._edited(lambda edits: edits.redo() if edits.can_redo else edits, "An edit was done again", by)
+    def redo(self, by: object = None) -> Entry | None:
+        """Do again what was undone last; None when there is none."""
+        return self._edited(
+            lambda edits: (edits.redo(), edits.next, "was done again") if edits.can_redo else (edits, None, ""), by
+        )
 
     def switch(self, number: int, on: bool, by: object = None) -> None:
-        """Leave one edit out, or take it in again; the others mean the same."""
-        self._edited(lambda edits: edits.switch(number, on), "An edit was switched " + ("on" if on else "off"), by)
+        """Leave one edit out, or take it in again; the others mean the same.
+
+        Raises:
+            InputError: no edit has this number, or see :meth:`do`.
+        """
+
+        def switched(edits: History) -> Step:
+            after = edits.switch(number, on)
+            entry = next(entry for entry in after.entries if entry.number == number)
+            return after, entry, "was switched " + ("on" if on else "off")
+
+        self._edited(switched, by)
+
+    def clear_edits(self, by: object = None) -> None:
+        """Show the original again and forget all edits, for good."""
+        self._edited(lambda edits: (edits.cleared() if edits.entries else edits, None, "All edits were taken back"), by)
+
+    def author(self, number: int) -> object:
+        """Who did an edit since the session began; None: not known."""
+        return self._authors.get(number)
 
     def change_things(self, edit: Callable[[list[Thing]], Sequence[Thing]], said: str, by: object = None) -> None:
         """Replace the named things by what ``edit`` makes of them, and save them.
@@ -117,19 +146,23 @@ class SharedScene:
         """Tell everybody something about the scene."""
         self._tell(Change("work", said, None))
 
-    def _edited(self, edit: Callable[[History], History], said: str, by: object) -> None:
+    def _edited(self, edit: Callable[[History], Step], by: object) -> Entry | None:
         with self._lock:
             if self.locked:
                 raise InputError(self.locked)
             before = self._now.history
-            after = edit(before)
+            after, entry, said = edit(before)
             if after is before:
-                return
+                return None
             gaussians = after.fold(self.original)
             self._now = replace(self._now, version=self._now.version + 1, gaussians=gaussians, history=after)
-        self._tell(Change("edits", said, by))
+            if by is not None and entry is None and after.last is not None:
+                self._authors[after.last.number] = by
+        author = self.author(entry.number) if entry else None
+        self._tell(Change("edits", f"{entry.label}: this edit {said}" if entry else said, by, author))
         if self.folder is not None:
             history_files.write(self.folder, after)
+        return entry
 
     def _tell(self, change: Change) -> None:
         for heard in list(self._listeners):

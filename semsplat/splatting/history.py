@@ -192,6 +192,10 @@ class History:
         at = self._at(number)
         return replace(self, entries=self.entries[:at] + self.entries[at + 1 :], done=self.done - (at < self.done))
 
+    def cleared(self) -> Self:
+        """No edits at all; numbers are not given again."""
+        return replace(self, entries=(), done=0)
+
     @property
     def can_undo(self) -> bool:
         """Whether anything is done."""

@@ -22,7 +22,7 @@ from semsplat.distill.segment import Click
 from semsplat.splatting import formats
 from semsplat.splatting._dense import dense
 from semsplat.splatting.camera import Camera, pinhole
-from semsplat.splatting.edit import Delete
+from semsplat.splatting.edit import Delete, Duplicate
 from semsplat.splatting.errors import InputError
 from semsplat.splatting.pixel import row
 
@@ -112,14 +112,16 @@ def test_what_is_hidden_or_locked_is_not_picked():
 
 
 def test_edits_are_shared_undone_and_told(tmp_path):
-    session, heard = Session(three_balls(5)), []
+    session, heard, me, other = Session(three_balls(5)), [], Look(), Look()
     deaf = session.listen(heard.append)
     before = session.now
-    session.do(Delete(torch.arange(5)), "Delete red", by="me")
+    session.do(Delete(torch.arange(5)), "Delete red", by=me)
     assert session.gaussians.ids.tolist() == list(range(5, 15))
     assert before.gaussians.ids.tolist() == list(range(15))  # whoever works on it is not disturbed
-    assert (heard[0].what, heard[0].said, heard[0].by) == ("edits", "Delete red", "me")
-    session.undo()
+    assert (heard[0].what, heard[0].said, heard[0].by) == ("edits", "Delete red", me)
+    assert session.undo(by=other).label == "Delete red"
+    assert (heard[1].said, heard[1].by, heard[1].author) == ("Delete red: this edit was undone", other, me)
+    assert session.undo() is None
     assert torch.equal(session.gaussians.means, before.gaussians.means)
     session.redo()
     session.switch(session.now.history.entries[0].number, False)
@@ -127,6 +129,17 @@ def test_edits_are_shared_undone_and_told(tmp_path):
     deaf()
     session.undo()
     assert len(heard) == 4
+
+
+def test_all_edits_are_taken_back_for_good_and_no_number_is_given_twice():
+    session = Session(three_balls(5))
+    session.do(Duplicate(torch.arange(5), (1.0, 0.0, 0.0)), "")
+    first = session.now.history.entries[0].number
+    session.clear_edits()
+    assert session.gaussians is session.original
+    assert not session.now.history.can_undo and not session.now.history.can_redo
+    session.do(Delete(torch.arange(5)), "")
+    assert session.now.history.entries[0].number == first + 1
 
 
 def test_edits_and_objects_are_kept_in_the_folder(tmp_path):
