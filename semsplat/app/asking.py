@@ -96,7 +96,7 @@ class Asking:
                 self._again = lambda threshold: self._ask(names[0], camera, field, negatives, threshold)
                 self.reply = self._again(None)
             else:
-                self.reply = self._share_out(names[:NAMED], field, negatives)
+                self.reply = self._share_out(*self._sorted(names[:NAMED], field), field, negatives)
             self.history = [text, *(before for before in self.history if before != text)][:REMEMBERED]
         except InputError as error:
             self.reply = Reply(escaped(str(error)), offered=self._near(names))
@@ -165,7 +165,29 @@ class Asking:
         offered = () if answer.found else self._near([question])
         return Reply(_said(asked), _details(asked), tuple(lines), offered, asked)
 
-    def _share_out(self, names: Sequence[str], field: str | None, negatives: Sequence[str]) -> Reply:
+    def _sorted(self, names: Sequence[str], field: str | None) -> tuple[list[str], list[str]]:
+        """(names that the teacher reads, the others).
+
+        Raises:
+            InputError: it reads none of them; says why of the first.
+        """
+        meaning, device = self._session.meaning, self._session.gaussians.means.device
+        _, teacher = meaning.reader(field, device)
+        known, unknown, why = list[str](), list[str](), list[InputError]()
+        for name in names:
+            try:
+                teacher.read([name])
+                known.append(name)
+            except InputError as error:
+                unknown.append(name)
+                why.append(error)
+        if not known:
+            raise why[0]
+        return known, unknown
+
+    def _share_out(
+        self, names: Sequence[str], unknown: Sequence[str], field: str | None, negatives: Sequence[str]
+    ) -> Reply:
         gaussians = self._session.gaussians
         found = self._session.share_out(names, field, negatives, gaussians)
         facts = {"made by": "ask", "names": list(found.names), "teacher": self._teacher(field), "kind": "probability"}
@@ -178,11 +200,13 @@ class Asking:
             lines.append(Line(f"{name} · {count:,}", gaussians.ids[rows], count > 0, color_of(number), own))
         there = sum(line.taken for line in lines)
         other = int((found.labels < 0).sum())
-        said = f"**{there} of {len(lines)} names** are here; {other:,} Gaussians are something else."
-        notes = _paragraphs(note for note in found.notes if _is_about_words(note))
+        said = f"**{there} of {len(names) + len(unknown)} names** are here; {other:,} Gaussians are something else."
+        notes = _paragraphs(
+            [*(f"Nothing is called '{name}'." for name in unknown), *filter(_is_about_words, found.notes)]
+        )
         details = _paragraphs(note for note in found.notes if not _is_about_words(note))
         said = "\n\n".join(filter(None, (said, notes)))
-        return Reply(said, details, tuple(lines), shared=Shared(found, gaussians.ids))
+        return Reply(said, details, tuple(lines), self._near(unknown), shared=Shared(found, gaussians.ids))
 
     def _near(self, asked: Sequence[str]) -> tuple[str, ...]:
         """Names that are spelt like what was asked, or share a word with it."""

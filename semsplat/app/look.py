@@ -27,6 +27,7 @@ PLAIN: dict[str, Layer] = {
     layer.title: layer for layer in (Rgb(), Depth(), Coverage(), Normals(), Ellipsoids(), Points())
 }
 STRENGTH = 0.9  # of the highlight of what is picked
+FAINT = 0.35  # of that over heat, which is to be seen
 NOTHING = torch.zeros(0, dtype=torch.int64)
 
 
@@ -98,7 +99,7 @@ class Look:
         strengths = None
         if len(self.picked):
             at = places(self.picked.to(now.gaussians.ids.device), now.gaussians.ids)
-            strengths = STRENGTH * (at >= 0).float()
+            strengths = (FAINT if self.shown == HEAT else STRENGTH) * (at >= 0).float()
         return compose(layer, self.opacity, strengths, self.visible(now), self.split)
 
     def visible(self, now: Now) -> Float[Tensor, " n"] | None:

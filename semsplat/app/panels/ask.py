@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from ...distill.palette import Color
 from ..asking import LISTED, NAMED, NO_WORDS, Asking, Line, Reply, is_compared, slider_range
 from ..browser import side_by_side
 from ..legends import heat_legend
@@ -153,7 +154,7 @@ class Ask:
             button.visible = line is not None
             if line is not None:
                 button.label = line.label
-                button.color = line.color if line.color else None if line.taken else "gray"
+                button.color = _bytes(line.color) if line.color else None if line.taken else "gray"
                 button.disabled = not len(line.ids)
 
     def _show_scores(self, asked: Asked) -> None:
@@ -270,6 +271,11 @@ class Ask:
     def _offer(self, label: str, names: tuple[str, ...]) -> None:
         self.offers.label, self.offers.visible = label, bool(names)
         self.offers.options = list(dict.fromkeys(names)) or ["-"]
+
+
+def _bytes(color: Color) -> tuple[int, int, int]:
+    red, green, blue = (round(255 * part) for part in color)
+    return red, green, blue
 
 
 def _short(text: str) -> str:
