@@ -8,23 +8,28 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
 from ..splatting.project import rotations
 from .addresses import choose_token, free_port, link
 from .gate import Connection, Gate
+from .poses import Pose
 from .traffic import Checker, NotTaken, Uploads
+from .widgets import escaped, notify, side_by_side
+
+__all__ = ["Client", "Server", "camera_of", "escaped", "is_open", "line_plot", "notify", "side_by_side", "wxyz_of"]
 
 Client = Any  # viser.ClientHandle: one open page
 VERSION = "1.1.1"  # of viser, whose private parts are known
+PAGE = Path(__file__).with_name("page.js")
 BRAND = (26, 115, 160)
 WIDEST, FARTHEST = 16_384, 1e12  # pixels of a page; units of a scene
 # The cookie has it now: nobody reads it over a shoulder or sends it on with the address by mistake.
@@ -66,7 +71,7 @@ class Server:
         self._private = self._check_private_parts(viser.__version__)
         self._close_the_tunnel()
         if self._private:
-            self.viser._websock_server.queue_message(_script(Path(__file__).with_name("page.js").read_text("utf-8")))
+            self.viser._websock_server.queue_message(_script(PAGE.read_text("utf-8")))
             if self._token is not None:
                 self.viser._websock_server.queue_message(_script(HIDE_TOKEN))
         self.viser.scene.world_axes.visible = False
@@ -93,6 +98,16 @@ class Server:
             client.flush()
         return self._private
 
+    def ask(self, client: Client, expression: str) -> str:
+        """The value of an expression on one page, as text; empty when there is none. Blocks for a round trip."""
+        key = f"semsplat-{self.next_turn()}"
+        self.run(client, f"localStorage.setItem({json.dumps('viser-user:' + key)}, String({expression}));")
+        with contextlib.suppress(TimeoutError, RuntimeError):  # the page is gone, or keeps nothing
+            answer = client.local_storage.get_item(key, timeout=5.0)
+            client.local_storage.remove_item(key)
+            return answer or ""
+        return ""
+
     def next_turn(self) -> int:
         """Numbers that only grow."""
         return next(self._turns)
@@ -110,6 +125,43 @@ class Server:
         """Light or dark for one page, remembered by its browser."""
         client.gui.configure_theme(dark_mode=dark, brand_color=BRAND, show_logo=False, show_share_button=False)
         client.local_storage.set_item("semsplat-dark", "true" if dark else "false")
+
+    def one_file(self, splats: dict[str, Any], rgba: UInt8[np.ndarray, "n 4"], pose: Pose, dark: bool) -> str:
+        """A page of splats that needs no server, as HTML; looks the way ``pose`` does when it is opened.
+
+        Args:
+            splats: centers, covariances and scale, as viser wants them.
+
+        Raises:
+            InputError: this viser's private parts are not those that are known.
+        """
+        if not self._private:
+            raise InputError(f"This viser cannot make a page without a server; install viser=={VERSION}.")
+        from viser import _messages as made
+
+        words = [splats["centers"].view(np.uint32), np.zeros((len(rgba), 1), np.uint32)]
+        halves = splats["covariances"].reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]].astype(np.float16)
+        words += [np.ascontiguousarray(halves).view(np.uint32), np.ascontiguousarray(rgba).view(np.uint32)]
+        props = made.GaussianSplatsProps(buffer=np.concatenate(words, axis=1), scale=splats["scale"])
+        wanted = [message for message in self._broadcast() if getattr(message, "name", None) in ("", "/WorldAxes")]
+        wanted += [
+            _script(PAGE.read_text("utf-8")),
+            made.SetCameraUpDirectionMessage(tuple(pose.up.tolist()), initial=True),
+            made.SetCameraPositionMessage(tuple(pose.position.tolist()), initial=True),
+            made.SetCameraLookAtMessage(tuple(pose.target.tolist()), initial=True),
+            made.SetCameraFovMessage(pose.fov, initial=True),
+            made.GaussianSplatsMessage(name="/scene", props=props),
+        ]
+        file = self.viser._websock_server.get_message_serializer(lambda message: any(message is one for one in wanted))
+        for message in wanted:
+            file._insert_message(message)
+        return file.as_html(dark)
+
+    def _broadcast(self) -> list[Any]:
+        """What every page is told when it opens."""
+        waiting = self.viser._websock_server._broadcast_buffer
+        with waiting.buffer_lock:
+            return list(waiting.message_from_id.values())
 
     def _check_private_parts(self, version: str) -> bool:
         server = self.viser
@@ -192,11 +244,6 @@ def wxyz_of(camera: Camera) -> np.ndarray:
     return viser.transforms.SO3.from_matrix(camera.world_to_camera[:3, :3].T.double().cpu().numpy()).wxyz
 
 
-def escaped(text: str) -> str:
-    """Any text as plain text inside Markdown: nothing in it is a tag, a link or a picture."""
-    return "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in text if c.isprintable())
-
-
 def line_plot(
     client: Client,
     x: Float[np.ndarray, " n"],
@@ -216,34 +263,6 @@ def line_plot(
         legend=uplot.Legend(show=False),
         scales={"x": uplot.Scale(time=False), "y": uplot.Scale(distr=3 if logarithmic else 1)},
         order=order,
-    )
-
-
-def notify(client: Client, title: str, text: str, color: str = "red") -> None:
-    """A message on one page, shown as it is: viser makes no markup of it."""
-    shown = "".join(c for c in text if c.isprintable())
-    client.add_notification(title, shown, color=color, auto_close_seconds=12.0 if color == "red" else 6.0)
-
-
-def side_by_side(gui: Any, buttons: Sequence[Any], columns: int) -> None:
-    """Put buttons, added just before, into rows; where this viser's private parts are missing they stay one below
-    the other.
-
-    Args:
-        gui: of the page, in the folder that holds the buttons.
-    """
-    names = [getattr(getattr(button, "_impl", None), "uuid", "") for button in buttons]
-    here = [f'[id="{name}"]' for name in names if name.replace("-", "").isalnum()]
-    around = ",".join(f"div:has(> {one})" for one in here)
-    first = ",".join(f"div:has(> {one})" for one in here[::columns])
-    quiet = ",".join(f'{one}[style*="gray"]' for one in here)
-    gui.add_html(
-        f"<style>{around}{{display:inline-block;width:calc((100% - 1.2em) / {columns} - 0.35em);"
-        f"margin:0 0 0 0.35em !important;vertical-align:top}} {first}{{margin-left:0.75em !important}}"
-        f"{','.join(here)}{{padding:0 0.1em;font-size:0.8em}} {quiet}{{background:var(--mantine-color-default);"
-        f"color:var(--mantine-color-default-color);border-color:var(--mantine-color-default-border)}}</style>"
-        if here
-        else ""
     )
 
 
