@@ -5,6 +5,7 @@ import math
 import torch
 
 from semsplat.app.scene import View
+from semsplat.distill.field import FeatureField
 from semsplat.splatting import sh
 from semsplat.splatting.camera import Camera
 from semsplat.splatting.gaussians import Gaussians
@@ -53,3 +54,16 @@ def views(folder, count: int = 4) -> list[View]:
     places = [torch.tensor([math.sin(a), -math.cos(a), 0.2]) * 5 for a in (0.3 * i - 0.3 for i in range(count))]
     cameras = [Camera.look_at(place, torch.zeros(3), up, 0.8, 120, 80) for place in places]
     return [View(f"photo{i}.jpg", camera, i == 0, folder / f"{i}.npy") for i, camera in enumerate(cameras)]
+
+
+BALLS = ("red ball", "green ball", "blue ball", "anvil")  # names of the field of labelled_balls; no anvil is there
+
+
+def labelled_balls(count: int = 200) -> tuple[Gaussians, dict[str, FeatureField]]:
+    """Three balls with a field of labels that knows their names; it is less sure of every second one."""
+    gaussians, own = three_balls(count), torch.arange(3 * count) // count
+    codes = torch.eye(len(BALLS))[own]
+    codes[1::2, 3] = 0.9  # half an anvil: cosine 0.74
+    field = FeatureField("labels", slice(0, 4), torch.eye(4), {"names": [[name] for name in BALLS], "source": "here"})
+    features = torch.cat([codes, torch.ones(3 * count, 1)], dim=1)
+    return gaussians.replace(features=features), {"labels": field}
