@@ -163,7 +163,7 @@ class Session(SharedScene):
         Raises:
             InputError: there is no field that knows words, or the question cannot be understood.
         """
-        gaussians, viewpoint = gaussians or self.gaussians, Viewpoint(self.up, camera)
+        gaussians, viewpoint = self.gaussians if gaussians is None else gaussians, Viewpoint(self.up, camera)
         mass = self.importance(gaussians)
         return self.meaning.ask(gaussians, mass, question, viewpoint, field, negatives, threshold)
 
@@ -172,7 +172,7 @@ class Session(SharedScene):
         gaussians: Gaussians | None = None,
     ) -> Segmentation:  # fmt: skip
         """Several names share the scene out; ``gaussians`` as for :meth:`ask`."""
-        return self.meaning.share_out(gaussians or self.gaussians, names, field, negatives)
+        return self.meaning.share_out(self.gaussians if gaussians is None else gaussians, names, field, negatives)
 
     def proposals(self, field: str | None = None) -> tuple[Gaussians, Proposals]:
         """The things that the scene falls into by itself, and the Gaussians whose rows they name."""
@@ -184,7 +184,7 @@ class Session(SharedScene):
 
         Made once; edited Gaussians keep what they had, new ones get the mean.
         """
-        gaussians = gaussians or self.gaussians
+        gaussians = self.gaussians if gaussians is None else gaussians
         if not self.views:
             return gaussians.opacities * gaussians.scales.topk(2, dim=-1).values.prod(-1)
         with self._lock:

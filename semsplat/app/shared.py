@@ -52,7 +52,7 @@ class SharedScene:
         self.folder = folder
         self.locked: str | None = None  # a sentence, while edits are not possible
         self.work: Facts | None = None  # what goes on in the folder
-        self._lock = threading.RLock()
+        self._lock, self._saving = threading.RLock(), threading.Lock()
         self._listeners: list[Callable[[Change], None]] = []
         self._authors: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # by number of the edit
         self.original, self.left_out = _finite(gaussians)
@@ -161,7 +161,8 @@ class SharedScene:
         author = self.author(entry.number) if entry else None
         self._tell(Change("edits", f"{entry.label}: this edit {said}" if entry else said, by, author))
         if self.folder is not None:
-            history_files.write(self.folder, after)
+            with self._saving:
+                history_files.write(self.folder, self._now.history)
         return entry
 
     def _tell(self, change: Change) -> None:
