@@ -43,9 +43,8 @@ class Pointer:
     def show_trace(self) -> None:
         """Let the page draw what the tool does, in its size and colour."""
         tools = self._tools
-        kind = tools.tool.title.lower() if tools.tool.gesture == "drag" else "none"
         radius = tools.radius if tools.tool is BRUSH else tools.stroke_radius
-        self._script(f"window.semsplat?.tool?.('{kind}', {radius}, {str(tools.negative).lower()})")
+        self._script(f"window.semsplat?.tool?.('{tools.tool.title.lower()}', {radius}, {str(tools.negative).lower()})")
 
     # On viser's event loop, where the camera is the one of this gesture
 

@@ -3,7 +3,8 @@
   const self = window.semsplat;
   if (!self || self.tool) return;
   const PLUS = "#21a366", MINUS = "#d6453d";
-  let kind = "none", radius = 0, negative = false; // radius: share of the picture's height
+  const TRACED = ["stroke", "brush", "lasso"];
+  let kind = null, radius = 0, negative = false; // radius: share of the picture's height
   let trace = null, pointer = null, at = null; // points of the trace and the cursor, in pixels of the page
 
   const paper = document.createElement("canvas");
@@ -51,12 +52,12 @@
   };
 
   addEventListener("pointerdown", (event) => {
-    if (kind === "none" || event.button !== 0 || event.altKey || !onScene(event)) return;
+    if (!kind || event.button !== 0 || event.altKey || !onScene(event)) return;
     [trace, pointer] = [[[event.clientX, event.clientY]], event.pointerId];
     draw(event);
   }, true);
   addEventListener("pointermove", (event) => {
-    if (kind === "none") return;
+    if (!kind) return;
     at = trace || onScene(event) ? [event.clientX, event.clientY] : null;
     if (trace && event.pointerId === pointer) trace.push(at);
     draw(event);
@@ -74,7 +75,8 @@
   });
 
   self.tool = (newKind, newRadius, isNegative) => {
-    [kind, radius, negative] = [newKind, newRadius, isNegative];
+    [kind, radius, negative] = [TRACED.includes(newKind) ? newKind : null, newRadius, isNegative];
+    self.hand = newKind;
     trace = pointer = at = null;
     paper.style.display = "none";
     hideArrow();

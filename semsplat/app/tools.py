@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Int64
@@ -15,12 +15,13 @@ from ..splatting.gaussians import Gaussians
 from ..splatting.ids import places, union, without
 from ..splatting.pixel import row
 from . import regions
-from .look import NOTHING
+from .look import NOTHING, Look
 from .meaning import PROMPTED, Chosen
-from .page import Page, What
 from .regions import Region
+from .session import Session
 
 SIDE = 512  # pixels of the longest side of the picture in which strokes and boxes are understood
+RIM, RIM_SHARE = 2.0, 0.03  # pixels and share of a box by which it is widened: hands draw too close, and edges are soft
 SEEN = 0.1  # coverage below which there is nothing to point at
 
 
@@ -45,6 +46,20 @@ BRUSH = Tool("Brush", "brush", "B", "Paint over what you want.", "drag")
 BOX = Tool("Box", "marquee-2", "R", "Drag a box: what is in it is picked.", "box")
 LASSO = Tool("Lasso", "lasso", "L", "Draw around what you want.", "drag")
 TOOLS = {tool.title: tool for tool in (THING, AROUND, STROKE, BRUSH, BOX, LASSO)}
+
+
+@runtime_checkable
+class Picker(Protocol):
+    """Whoever picks: a :class:`semsplat.app.page.Page`."""
+
+    session: Session
+    look: Look
+
+    def pick(self, ids: Int64[Tensor, " k"]) -> None:
+        """Pick these and nothing else."""
+
+    def say(self, title: str, text: str = "") -> None:
+        """A message."""
 
 
 @dataclass
@@ -76,7 +91,7 @@ def combined(before: Int64[Tensor, " k"], ids: Int64[Tensor, " m"], modifier: st
 class Tools:
     """The tools of one page. All methods run on the page's worker."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Picker) -> None:
         """Nothing is picked."""
         self._page = page
         self.tool = THING
@@ -130,7 +145,7 @@ class Tools:
         self.pointed = None
         self._pick(without(self._page.session.gaussians.ids.cpu(), self._page.look.picked))
 
-    def refresh(self, what: What) -> None:
+    def refresh(self, what: str) -> None:
         """Something else was picked elsewhere: there is nothing to slide any more."""
         if (what == "picked" and not self._own) or (what != "picked" and not len(self._page.look.picked)):
             self.pointed = None
@@ -157,7 +172,10 @@ class Tools:
         if self.tool is not AROUND:
             return self._region(camera, Region.box(low, high), modifier)
         small = _small(camera)
-        x0, y0, x1, y1 = (v * n for v, n in zip((*low, *high), 2 * (small.width, small.height), strict=True))
+        corners = torch.tensor([low, high]) * torch.tensor([small.width, small.height])
+        ends = torch.stack([corners.amin(0), corners.amax(0)])
+        room = RIM + RIM_SHARE * (ends[1] - ends[0])
+        (x0, y0), (x1, y1) = torch.stack([ends[0] - room, ends[1] + room]).tolist()
         self._point([Box(small, x0, y0, x1, y1)], modifier)
 
     def draw(self, camera: Camera, trace: Sequence[tuple[float, float]], modifier: str | None) -> None:
@@ -172,7 +190,7 @@ class Tools:
         if pointed is None or not (minus or (more and modifier is None)):
             return self._point([Scribble(small, painted)], "cmd/ctrl" if minus else modifier)
         prompts = [*pointed.prompts, Scribble(small, painted, not minus)]
-        pointed.chosen, pointed.prompts, pointed.tolerance = self._choose(prompts), prompts, None
+        pointed.chosen, pointed.prompts = self._choose(prompts), prompts
         self._pick(pointed.ids())
 
     def _known(self, camera: Camera) -> Camera:
