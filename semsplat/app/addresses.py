@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import ipaddress
+import os
 import secrets
 import socket
 from urllib.parse import quote
@@ -40,7 +41,8 @@ def free_port(host: str, port: int) -> int:
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> None:
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        if os.name == "posix":  # as the server does
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
         probe.listen(1)
 

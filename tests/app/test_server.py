@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -34,6 +35,35 @@ def test_it_listens_on_this_computer_only_and_says_nothing(viewer, capfd):
     viewer.stop()
     assert capfd.readouterr() == ("", "")
     assert viewer.notes == ()
+
+
+@pytest.mark.parametrize(("host", "token"), [("0.0.0.0", None), ("127.0.0.1", "my-own-token")])
+def test_where_others_can_come_in_the_link_holds_a_token(host, token):
+    viewer = Viewer(Session(three_balls(5)), host=host, port=0, token=token)
+    url = viewer.start()
+    try:
+        assert (token or "") in url.partition("?token=")[2]
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert answer.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            urllib.request.urlopen(url.partition("?")[0], timeout=10)
+        refused.value.close()
+    finally:
+        viewer.stop()
+
+
+def test_it_can_be_served_on_the_other_internet_protocol():
+    viewer = Viewer(Session(three_balls(5)), host="::1", port=0)
+    try:
+        url = viewer.start()
+    except InputError as error:
+        pytest.skip(str(error))
+    try:
+        assert url.startswith("http://[::1]:")
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        viewer.stop()
 
 
 def test_nobody_can_publish_the_page(viewer):
