@@ -15,6 +15,8 @@ EXAMPLE = "mug on the table"
 FIND, NOT = "Find", "But not"  # labels of the text fields
 CALM = 0.4  # seconds without a move of the slider after which things are found anew
 WIDE = 520  # pixels of the histogram, shown at half its size
+REACHES = "What reaches this score is picked."
+COMPARED = "Here things were compared with each other: how well each fits decides, and no score."
 CHOOSE = "choose …"
 SHORT = 30  # letters of a question on a button
 
@@ -60,9 +62,7 @@ class Ask:
             self.all = gui.add_button("All of them", icon="stack-2", visible=False, hint="Picks all that was found.")
             self.list = [gui.add_button("-", visible=False) for _ in range(NAMED)]
             self.histogram = gui.add_image(_nothing(), format="png", visible=False)
-            self.threshold = gui.add_slider(
-                "Score from", 0.0, 1.0, 0.01, 0.5, visible=False, hint="What reaches this score is picked."
-            )
+            self.threshold = gui.add_slider("Score from", 0.0, 1.0, 0.01, 0.5, visible=False, hint=REACHES)
             self.heat = gui.add_checkbox("Heat", False, visible=False, hint="Show the score of every place. Key H.")
             self.keep = gui.add_button("Keep", icon="bookmark", hint="Makes an object of it, with a name.")
             self.forget = gui.add_button("Forget", icon="x", color="gray", hint="Back to no question.")
@@ -164,8 +164,7 @@ class Ask:
         compared = is_compared(asked)
         low, high, step = slider_range(heat.low, max(heat.high, heat.scores.max().item()), threshold)
         slider = self.threshold
-        slider.disabled = compared
-        slider.visible = not compared
+        slider.disabled, slider.hint = compared, COMPARED if compared else REACHES
         if self._applied is None:
             slider.min, slider.max, slider.step = min(low, slider.min), max(high, slider.max), step
             slider.value = high if threshold is None else threshold
