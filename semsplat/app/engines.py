@@ -53,7 +53,7 @@ class InBrowser(Engine):
     @torch.no_grad()
     def redraw(self) -> None:
         page = self._page
-        camera, now = camera_of(page.client), page.session.now
+        camera, now = camera_of(page.client), page.look.tried(page.session.now)
         if camera is None or not len(self._splats):
             return
         layer = page.look.drawn(page.session, now, camera)
@@ -106,7 +106,7 @@ class FromServer(Engine):
     @torch.no_grad()
     def _draw(self, camera: Camera, still: bool) -> tuple[np.ndarray, np.ndarray | None]:
         page = self._page
-        now = page.session.now
+        now = page.look.tried(page.session.now)
         camera = camera.to(now.gaussians.means.device)
         layer = page.look.drawn(page.session, now, camera).on(DARK if page.dark else LIGHT)
         picture = to_bytes(layer.picture(now.gaussians, camera))

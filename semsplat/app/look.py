@@ -1,5 +1,6 @@
 """What one viewer looks at: a layer, what is picked, what is hidden. Others have their own."""
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -11,6 +12,7 @@ from ..distill.ask import Answer, Segmentation
 from ..distill.objects import Thing
 from ..distill.palette import color_of
 from ..splatting.camera import Camera
+from ..splatting.edit import Edit
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import carried, places
@@ -82,6 +84,8 @@ class Look:
     locked: frozenset[str] = frozenset()  # names of things that cannot be picked
     alone: str | None = None  # the only thing that is shown
     proposed: tuple[Thing, ...] = ()  # things that may be, shown in place of those that are
+    trial: tuple[Edit, ...] = ()  # edits of colour and opacity that this page sees and the scene has not
+    _tried: Last[Now] = field(default_factory=Last)
     _things: Last[Things] = field(default_factory=Last)
     _visible: Last[Float[Tensor, " n"] | None] = field(default_factory=Last)
 
@@ -97,10 +101,17 @@ class Look:
         """The layer as it is drawn for this camera: range set, picked Gaussians highlighted."""
         layer = self._layer(session, now).fit(now.gaussians, camera)
         strengths = None
-        if len(self.picked):
+        if len(self.picked) and not self.trial:
             at = places(self.picked.to(now.gaussians.ids.device), now.gaussians.ids)
             strengths = (FAINT if self.shown == HEAT else STRENGTH) * (at >= 0).float()
         return compose(layer, self.opacity, strengths, self.visible(now), self.split)
+
+    def tried(self, now: Now) -> Now:
+        """The scene as this page sees it: with what it tries."""
+        if not self.trial:
+            return now
+        edited = functools.partial(functools.reduce, lambda gaussians, edit: edit(gaussians), self.trial)
+        return self._tried.of((now, self.trial), lambda: replace(now, gaussians=edited(now.gaussians)))
 
     def visible(self, now: Now) -> Float[Tensor, " n"] | None:
         """A factor on each Gaussian's opacity: 0 for what is hidden; None when all is shown."""

@@ -64,9 +64,7 @@ class Splats:
             if not len(gaussians):
                 self._server.viser.scene.remove_by_name(self.name)
                 return
-            self._server.viser.scene.add_gaussian_splats(
-                self.name, rgbs=_bytes(colors), opacities=_bytes(gaussians.opacities)[:, None], **_placed(gaussians)
-            )
+            self._server.viser.scene.add_gaussian_splats(self.name, **node(gaussians, colors))
 
     def paint(
         self, client: Client, gaussians: Gaussians, plain: Coat | None, shaped: tuple[Form, Coat] | None = None
@@ -100,10 +98,10 @@ class Splats:
             self._last.pop((client.client_id, node), None)
 
     def _release(self, client: Client) -> None:
-        _, _, node = self._shaped.pop(client.client_id, (0, None, None))
+        _, _, shaped = self._shaped.pop(client.client_id, (0, None, None))
         self._last.pop((client.client_id, SHAPED), None)
-        if node is not None:
-            node.remove()
+        if shaped is not None:
+            shaped.remove()
 
     def _reshape(self, client: Client, sent: Gaussians, form: Form, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
         """Send the shape if the page has another one, or None."""
@@ -111,8 +109,8 @@ class Splats:
         if (turn_then, form_then) == (turn, form):
             return False
         self._release(client)
-        node = client.scene.add_gaussian_splats(SHAPED, rgbs=rgba[:, :3], opacities=rgba[:, 3:], **_placed(form(sent)))
-        self._shaped[client.client_id] = (turn, form, node)
+        added = client.scene.add_gaussian_splats(SHAPED, rgbs=rgba[:, :3], opacities=rgba[:, 3:], **_placed(form(sent)))
+        self._shaped[client.client_id] = (turn, form, added)
         return True
 
     def _paint(self, client: Client, name: str, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
@@ -158,6 +156,11 @@ def _among(gaussians: Gaussians, sent: Gaussians) -> bool:
     return all(
         torch.equal(getattr(sent, name)[at], getattr(gaussians, name)) for name in ("means", "quats", "log_scales")
     )
+
+
+def node(gaussians: Gaussians, colors: Float[Tensor, "n 3"]) -> dict[str, Any]:
+    """What viser's add_gaussian_splats wants to draw Gaussians in these colours, in [0, 1]."""
+    return {"rgbs": _bytes(colors), "opacities": _bytes(gaussians.opacities)[:, None], **_placed(gaussians)}
 
 
 def _placed(gaussians: Gaussians) -> dict[str, Any]:
