@@ -9,6 +9,7 @@ MARGIN = 0.8  # finer only if it takes this part of what is allowed, so that siz
 MEMORY = 20  # pictures after which a measurement counts half, and a newer one replaces it
 ALONE = 0.9  # share of a picture's seconds that goes with its pixels, as long as only one size is known
 NEWEST = 0.4  # share of the newest measurement in what is held of a size
+SLOWER = 0.25  # the same where it took longer: mostly something else wanted the processor
 PATIENCE = 0.5  # seconds that a still picture may always take
 STRIDE = 4.0  # times longer than the one before: what a still picture may take at least
 
@@ -38,7 +39,8 @@ class Ladder:
             return
         before = self._known.get(level)
         if before is not None and self._turn - before.turn <= MEMORY:
-            seconds = before.seconds + NEWEST * (min(seconds, 3.0 * before.seconds) - before.seconds)
+            more = min(seconds, 3.0 * before.seconds) - before.seconds
+            seconds = before.seconds + (SLOWER if more > 0 else NEWEST) * more
         self._known[level] = _Known(seconds, self._turn)
 
     def expected(self, level: int) -> float:
@@ -67,11 +69,11 @@ class Ladder:
         return up / down if down > 1e-9 else ALONE * y / x
 
     def moving(self) -> int:
-        """Size of the next picture while the camera moves: the finest that is fast enough."""
+        """Size of the next picture while the camera moves: the finest that is fast enough, finer by one at a time."""
         if self._known:
             allowed = max(self.target, WORTH * self.expected(len(SIZES) - 1))
-            margins = (MARGIN if k < self.level else 1.0 for k in range(len(SIZES)))
-            fits = (k for k, margin in enumerate(margins) if self.expected(k) <= margin * allowed)
+            sizes = range(max(self.level - 1, 0), len(SIZES))
+            fits = (k for k in sizes if self.expected(k) <= (MARGIN if k < self.level else 1.0) * allowed)
             self.level = next(fits, len(SIZES) - 1)
         return self.level
 

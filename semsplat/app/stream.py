@@ -12,9 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,14 +42,17 @@ class Turns:
         self._waiting: deque[threading.Event] = deque()
         self._taken = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> int:
+        """Wait; returns how many were before."""
         with self._lock:
             if not self._taken:
                 self._taken = True
-                return
+                return 0
             turn = threading.Event()
             self._waiting.append(turn)
+            before = len(self._waiting)
         turn.wait()
+        return before
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
@@ -92,7 +93,7 @@ class Stream:
         client: Client,
         draw: Draw,
         failed: Callable[[Exception], None],
-        turns: AbstractContextManager[Any] | None = None,
+        turns: Turns | None = None,
         target: float = TARGET,
     ) -> None:
         """Begin at once.
@@ -115,7 +116,8 @@ class Stream:
         self._version, self._moved_at = 0, float("-inf")
         self._sent: _Job | None = None
         self._underway: float | None = None  # when the picture was sent that the page has not taken yet
-        self._spent = 0.0  # seconds that the newest picture took until it was sent
+        self._spent = 0.0  # seconds that the newest picture took until it was sent, without waiting for a turn
+        self._cost = 0.0  # the same, times the pages that shared the processor
         self._arrival = 0.0  # seconds from there until the page has taken it, about
         self._frames, self._seconds = 0, 0.0
         self._times: deque[float] = deque(maxlen=240)
@@ -186,13 +188,14 @@ class Stream:
 
     def _first(self, rests: bool) -> _Job:
         """The first picture of a new view: quick, and the last one if a full one is quick."""
-        level = self._ladder.moving()
+        quick = rests and self._frames > 0 and self._ladder.expected(0) <= self._ladder.target
+        level = 0 if quick else self._ladder.moving()
         return _Job(self._version, level, still=rests and level == 0)
 
     def _picture(self, job: _Job) -> None:
         """Draw with the newest camera and send."""
-        started = time.monotonic()
-        with self._turns, torch.no_grad():
+        with self._turns as others, torch.no_grad():
+            started = time.monotonic()
             with self._changed:
                 if self._version != job.version and self._sent is not None and self._sent.version == job.version:
                     return  # it was to be a sharper picture of what is not looked at any more
@@ -212,7 +215,8 @@ class Stream:
         with self._sending:
             if self._running and is_open(self._client):
                 self._send(picture, depth, job)
-                self._note(job, time.monotonic() - started - waited)
+                spent = time.monotonic() - started - waited
+                self._note(job, spent, (1 + others) * spent)
 
     def _send(self, picture: np.ndarray, depth: np.ndarray | None, job: _Job) -> None:
         shown = coded_depth(depth) if job.still and depth is not None else None
@@ -220,9 +224,9 @@ class Stream:
         self._client.scene.set_background_image(picture, format="jpeg", jpeg_quality=quality, depth=shown)
         self._client.flush()
 
-    def _note(self, job: _Job, spent: float) -> None:
+    def _note(self, job: _Job, spent: float, cost: float) -> None:
         with self._changed:
-            self._sent, self._spent, self._underway = job, spent, time.monotonic()
+            self._sent, self._spent, self._cost, self._underway = job, spent, cost, time.monotonic()
             self._frames += 1
             self._times.append(self._underway)
             self._changed.notify_all()
@@ -245,7 +249,7 @@ class Stream:
                 took = time.monotonic() - self._underway
                 self._arrival += NEWEST * (took - self._arrival)
                 self._seconds = self._spent + took
-                self._ladder.took(self._sent.level, self._seconds)
+                self._ladder.took(self._sent.level, self._cost + took)
                 self._underway = None
                 self._changed.notify_all()
 
