@@ -18,7 +18,7 @@ from ..distill.mask_files import MaskFiles
 from ..distill.masks import things_of
 from ..distill.nesting import TWICE, overlaps_of
 from ..distill.objects import Thing, free_name
-from ..distill.proposals import propose
+from ..distill.proposals import Proposal, propose
 from ..distill.segment.graph import Graph
 from ..distill.segment.sam_votes import everything
 from ..distill.teachers import card, reopen
@@ -137,14 +137,17 @@ def candidates(
     news = [number for number, part in enumerate(parts) if covered[part.rows].mean() <= COVERED]
     place = {number: len(found) + at for at, number in enumerate(news)}
     for number in news:
-        part = parts[number]
-        slider = [round(min(max(end, 0.0), 1.0), 3) for end in part.sizes]
-        above = part.parent
+        above = parts[number].parent
         while above >= 0 and above not in place:
             above = parts[above].parent
-        facts = {"from": "parts", "score": part.score, "sizes": slider}
-        found.append(Candidate(part.rows, place.get(above, -1), facts))
+        found.append(candidate(parts[number], place.get(above, -1)))
     return found
+
+
+def candidate(part: Proposal, parent: int) -> Candidate:
+    """A part of the scene as a thing that will be proposed."""
+    slider = [round(min(max(end, 0.0), 1.0), 3) for end in part.sizes]
+    return Candidate(part.rows, parent, {"from": "parts", "score": part.score, "sizes": slider})
 
 
 def namer(
