@@ -3,6 +3,8 @@
 from ..page import Page
 from .ask import Ask
 from .picked import Picked
+from .objects import Objects
+from .proposals import Proposals
 from .status import Status
 from .view import View
 from .work import Work
@@ -15,3 +17,5 @@ def build(page: Page) -> None:
     tabs = gui.add_tab_group()
     with tabs.add_tab("View"):
         page.parts.append(View(page))
+    with tabs.add_tab("Objects"):
+        page.parts += [Objects(page), Proposals(page)]
