@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from ..splatting.camera import Camera
 from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
@@ -60,9 +61,15 @@ def evaluate(
     return scores
 
 
-def compared(frame: Frame, drawn: Float[Tensor, "h w 3"]) -> tuple[Float[Tensor, "h w 3"], float]:
-    """The photo in [0, 1], and the share of it that is known; alpha is over black, masked pixels are as drawn."""
-    colors, weight = target(frame, frame.camera, drawn.device)
+def compared(
+    frame: Frame, drawn: Float[Tensor, "h w 3"], camera: Camera | None = None
+) -> tuple[Float[Tensor, "h w 3"], float]:
+    """The photo in [0, 1], and the share of it that is known; alpha is over black, masked pixels are as drawn.
+
+    Args:
+        camera: with which it was drawn, when that is not the frame's but smaller.
+    """
+    colors, weight = target(frame, camera or frame.camera, drawn.device)
     if weight is None:
         return colors, 1.0
     if frame.background:

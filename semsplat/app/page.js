@@ -81,4 +81,46 @@
   self.example = (name, text) => { examples[name] = text; };
   self.focus = (name) => { inputs(name)[0]?.focus(); inputs(name)[0]?.select(); };
   setInterval(explain, 250);
+
+  // 5. A line where a comparison has its border, and a photo over the scene, as high as the scene.
+  const over = (id, make) => {
+    const canvas = document.querySelector("canvas[data-engine]"), parent = canvas?.parentElement;
+    let there = document.getElementById(id);
+    if (!there && parent) {
+      there = document.createElement(make);
+      there.id = id;
+      parent.appendChild(there);
+    }
+    return there;
+  };
+  self.border = (share) => {
+    if (share === null) return document.getElementById("semsplat-border")?.remove();
+    const line = over("semsplat-border", "div");
+    line?.setAttribute("style", `position:absolute;top:0;bottom:0;left:${100 * share}%;width:2px;margin-left:-1px;` +
+      "background:#fff;mix-blend-mode:difference;pointer-events:none;z-index:1");
+  };
+  // sizes and places are shares of the canvas's height, from its middle
+  self.photo = (source, opacity, box) => {
+    if (source === null) return document.getElementById("semsplat-photo")?.remove();
+    const picture = over("semsplat-photo", "img"), canvas = document.querySelector("canvas[data-engine]");
+    if (!picture || !canvas) return;
+    if (source) picture.src = source;
+    const put = () => {
+      const high = canvas.clientHeight, wide = canvas.clientWidth;
+      picture.setAttribute("style", `position:absolute;pointer-events:none;z-index:1;max-width:none;` +
+        `opacity:${opacity};width:${box.width * high}px;height:${box.height * high}px;` +
+        `left:${wide / 2 + box.left * high}px;top:${high / 2 + box.top * high}px;` +
+        `transform-origin:${box.across * high}px ${box.down * high}px;transform:rotate(${box.turned}deg)`);
+    };
+    put();
+    self.placed = put;
+  };
+  addEventListener("resize", () => document.getElementById("semsplat-photo") && self.placed?.());
+
+  // 6. "?" opens the help, as its button does.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "?" || event.target.closest?.("input, textarea, [contenteditable]")) return;
+    const help = [...document.querySelectorAll("button")].find((button) => button.textContent.trim() === "Help");
+    help?.click();
+  });
 })();

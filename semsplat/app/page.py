@@ -50,7 +50,7 @@ class Page:
         self.engine: Engine | None = None
         self.dark = False
         self.solids: set[str] = set()  # names of what is drawn among the Gaussians, such as handles: they need depth
-        self.seen: Callable[[Layer], None] = lambda layer: None  # told what is drawn when the camera rests
+        self.watchers: list[Callable[[Layer], None]] = []  # told what is drawn when the camera rests
         self._worker = Worker(self.failed)
         self.photos = Photos(self.session, client, self._choose_photo)
         self.photo_clicked: tuple[float, float] | None = None  # the click that chose it is not for the scene
@@ -82,6 +82,11 @@ class Page:
         self.photos.make_room(self.camera())
         if self.engine is not None:
             self.engine.redraw()
+
+    def seen(self, layer: Layer) -> None:
+        """The camera rests, and this is drawn."""
+        for watcher in self.watchers:
+            watcher(layer)
 
     def refresh(self, what: What) -> None:
         """Let every part of the panel show what changed, and draw."""

@@ -18,6 +18,13 @@ def element(handle: Any) -> str:
     return f'[id="{name}"]' if name.replace("-", "").isalnum() else ""
 
 
+def commands_of(client: Any) -> list[tuple[str, str, str]]:
+    """(label, key, what it does) of a page's commands that have a key; none where this viser keeps no list of them."""
+    kept = getattr(client.gui, "_command_handle_from_uuid", {})
+    handles = [handle for handle in list(kept.values()) if handle.hotkey]
+    return [(h.label, "+".join(filter(None, (h.modifier, h.hotkey))), h.description or "") for h in handles]
+
+
 def side_by_side(gui: Any, buttons: Sequence[Any], columns: int) -> None:
     """Put buttons, added just before, into rows; where this viser's private parts are missing they stay one below
     the other.

@@ -108,6 +108,7 @@ def test_two_visitors_do_not_see_each_others_selection(chromium, viewer, page):
 
 
 def test_a_click_on_a_photo_flies_there_and_picks_nothing(page):
+    page.tab.get_by_role("tab", name="Photos").click()
     page.field("Photos").click()
     visitor, view = page.visitor, page.viewer.session.views[1]
     until(lambda: visitor.photos._handles)
