@@ -2,7 +2,9 @@
 
 from ..page import Page
 from .ask import Ask
+from .photos import PhotosPanel
 from .picked import Picked
+from .help import Help
 from .objects import Objects
 from .proposals import Proposals
 from .status import Status
@@ -16,6 +18,8 @@ def build(page: Page) -> None:
     page.parts += [Status(page), Ask(page), Work(page), Picked(page)]
     tabs = gui.add_tab_group()
     with tabs.add_tab("View"):
-        page.parts.append(View(page))
+        page.parts += [View(page), Help(page)]
+    with tabs.add_tab("Photos"):
+        page.parts.append(PhotosPanel(page))
     with tabs.add_tab("Objects"):
         page.parts += [Objects(page), Proposals(page)]
