@@ -2,7 +2,8 @@
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
+from torch import Tensor
 
 from ...distill.palette import Color
 from ..asking import LISTED, NAMED, NO_WORDS, Asking, Line, Reply, is_compared, slider_range
@@ -124,8 +125,13 @@ class Ask:
         if page.look.shown in (HEAT, NAMES) or reply.shared:
             page.look.shown = wanted
         self._show(reply)
-        page.look.picked = page.look.pickable(page.session.now, reply.chosen) if len(reply.chosen) else NOTHING
-        page.refresh("asked")
+        self._tell(reply.chosen)
+
+    def _tell(self, picked: Int64[Tensor, " k"]) -> None:
+        """Everybody on this page: the question is another, and so is what is picked."""
+        for part in self._page.parts:
+            part.refresh("asked")
+        self._page.pick(picked)
 
     def _show(self, reply: Reply) -> None:
         """The words of a reply, and what one can do with it."""
@@ -235,9 +241,8 @@ class Ask:
         self.folder.visible = False
         if page.look.shown in (HEAT, NAMES):
             page.look.shown = COLOUR
-        page.look.picked = NOTHING
         self._welcome()
-        page.refresh("asked")
+        self._tell(NOTHING)
 
     def _again(self, text: str) -> None:
         """Ask what a button says."""
