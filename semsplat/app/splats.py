@@ -87,7 +87,8 @@ class Splats:
         if shaped is not None:
             form, coat = shaped
             rgba = _coated(coat, at, len(sent))
-            painted |= self._reshape(client, sent, form, rgba, turn) or self._paint(client, SHAPED, rgba, turn)
+            self._reshape(client, sent, form, rgba, turn)
+            painted |= self._paint(client, SHAPED, rgba, turn)  # also new ones: pages keep colours by the node's name
         return painted
 
     def forget(self, client: Client) -> None:
@@ -103,15 +104,14 @@ class Splats:
         if shaped is not None:
             shaped.remove()
 
-    def _reshape(self, client: Client, sent: Gaussians, form: Form, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
-        """Send the shape if the page has another one, or None."""
+    def _reshape(self, client: Client, sent: Gaussians, form: Form, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> None:
+        """Send the shape if the page has another one, or none."""
         turn_then, form_then, _ = self._shaped.get(client.client_id, (None, None, None))
         if (turn_then, form_then) == (turn, form):
-            return False
+            return
         self._release(client)
-        added = client.scene.add_gaussian_splats(SHAPED, rgbs=rgba[:, :3], opacities=rgba[:, 3:], **_placed(form(sent)))
-        self._shaped[client.client_id] = (turn, form, added)
-        return True
+        node = client.scene.add_gaussian_splats(SHAPED, rgbs=rgba[:, :3], opacities=rgba[:, 3:], **_placed(form(sent)))
+        self._shaped[client.client_id] = (turn, form, node)
 
     def _paint(self, client: Client, name: str, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
         packed = zlib.compress(rgba.tobytes(), 1)
