@@ -35,7 +35,7 @@ class Raw:
     def send(self, message):
         self.socket.send(message if isinstance(message, bytes | str) else msgspec.msgpack.encode(message))
 
-    def closed(self, seconds=10.0):
+    def closed(self, seconds=20.0):
         """Read until the server ends it; its code."""
         end = time.monotonic() + seconds
         with contextlib.suppress(TimeoutError):
@@ -63,8 +63,8 @@ def lives(server, already=0):
     """A well-behaved page is welcomed and its messages arrive."""
     with Raw(server) as page:
         page.send(CAMERA)
-        until(lambda: len(server.viser.get_clients()) > already, 5)
+        until(lambda: len(server.viser.get_clients()) > already)
         client = list(server.viser.get_clients().values())[-1]
         page.send(CAMERA | {"fov": 0.5})
-        until(lambda: client.camera.fov == 0.5, 5)
+        until(lambda: client.camera.fov == 0.5)
         return True

@@ -47,14 +47,14 @@ NONSENSE = {
 def test_nonsense_ends_only_its_own_connection(server, message, capfd):
     with Raw(server) as bad, Raw(server) as good:
         good.send(CAMERA)
-        until(lambda: server.viser.get_clients(), 5)
+        until(lambda: server.viser.get_clients())
         with contextlib.suppress(ConnectionClosed):
             for _ in range(22):
                 bad.send(message)
         assert bad.closed() == 1008
         client = next(iter(server.viser.get_clients().values()))
         good.send(CAMERA | {"fov": 0.6})
-        until(lambda: client.camera.fov == 0.6, 5)
+        until(lambda: client.camera.fov == 0.6)
     assert lives(server)
     assert capfd.readouterr() == ("", "")
 
@@ -77,12 +77,12 @@ def test_broken_requests_leave_no_trace(server, capfd):
 def test_a_camera_that_is_no_number_never_arrives(server, field):
     with Raw(server) as page:
         page.send(CAMERA)
-        client = until(lambda: list(server.viser.get_clients().values()), 5)[0]
+        client = until(lambda: list(server.viser.get_clients().values()))[0]
         for wrong in (float("nan"), float("inf"), -1e300):
             value = [wrong] * len(CAMERA[field]) if isinstance(CAMERA[field], list) else wrong
             page.send(CAMERA | {field: value})
         page.send(CAMERA | {"far": 77.0})
-        until(lambda: client.camera.far == 77.0, 5)
+        until(lambda: client.camera.far == 77.0)
         assert np.isfinite(client.camera.position).all()
         assert camera_of(client) is not None
 
@@ -105,7 +105,7 @@ def test_a_camera_that_is_no_number_never_arrives(server, field):
 def test_a_camera_that_is_none_is_none(server, change):
     with Raw(server) as page:
         page.send(CAMERA | change)
-        client = until(lambda: list(server.viser.get_clients().values()), 5)[0]
+        client = until(lambda: list(server.viser.get_clients().values()))[0]
         assert camera_of(client) is None
 
 
@@ -113,10 +113,10 @@ def test_what_fails_in_a_handler_is_one_pages_affair(server, caplog):
     handle = server.viser.gui.add_slider("size", 0.0, 1.0, 0.1, 0.5)
     with Raw(server) as page:
         page.send(CAMERA)
-        until(lambda: server.viser.get_clients(), 5)
+        until(lambda: server.viser.get_clients())
         page.send({"type": "GuiUpdateMessage", "uuid": handle._impl.uuid, "updates": {"value": "a word"}})
         page.send({"type": "GuiUpdateMessage", "uuid": handle._impl.uuid, "updates": {"value": 0.75}})
-        until(lambda: handle.value == 0.75, 5)
+        until(lambda: handle.value == 0.75)
     assert lives(server)
     assert "Traceback" not in caplog.text
 
@@ -124,7 +124,7 @@ def test_what_fails_in_a_handler_is_one_pages_affair(server, caplog):
 def test_a_flood_slows_down_only_its_own_page(server):
     with Raw(server, close_timeout=0.1) as flood, Raw(server) as good:
         good.send(CAMERA)
-        client = until(lambda: list(server.viser.get_clients().values()), 5)[0]
+        client = until(lambda: list(server.viser.get_clients().values()))[0]
         end, sent = time.monotonic() + 3.0, 0
 
         def pour():
@@ -141,7 +141,7 @@ def test_a_flood_slows_down_only_its_own_page(server):
             fov = 0.5 + 0.01 * step
             then = time.monotonic()
             good.send(CAMERA | {"fov": fov})
-            until(lambda fov=fov: client.camera.fov == fov, 5)
+            until(lambda fov=fov: client.camera.fov == fov)
             slowest = max(slowest, time.monotonic() - then)
         flood.socket.close()
         thread.join(10)
@@ -164,9 +164,9 @@ def test_only_so_many_pages_at_once(server, monkeypatch):
     with contextlib.ExitStack() as pages:
         for _ in range(3):
             pages.enter_context(Raw(server))
-        until(lambda: len(server._gate.pages) == 3, 5)
+        until(lambda: len(server._gate.pages) == 3)
         assert refused(server) == 503
-    until(lambda: not server._gate.pages, 5)
+    until(lambda: not server._gate.pages)
     assert lives(server)
 
 
@@ -197,12 +197,12 @@ def test_a_page_that_does_not_read_is_let_go(server, monkeypatch, queue):
         monkeypatch.setattr(gate, "STALLED", 2.0)
     with Raw(server, max_queue=1, close_timeout=1) as lazy, Raw(server) as good:  # nobody calls recv
         lazy.send(CAMERA)
-        client = until(lambda: list(server.viser.get_clients().values()), 5)[0]
+        client = until(lambda: list(server.viser.get_clients().values()))[0]
         good.send(CAMERA)
-        until(lambda: len(server.viser.get_clients()) == 2, 5)
+        until(lambda: len(server.viser.get_clients()) == 2)
         for _ in range(15 + 15 * queue):
             server.run(client, f"/*{secrets.token_urlsafe(1_000_000)}*/")
-        until(lambda: len(server.viser.get_clients()) == 1, 15)
+        until(lambda: len(server.viser.get_clients()) == 1)
         assert client.client_id not in server.viser.get_clients()
     assert lives(server)
 
@@ -237,17 +237,17 @@ def test_a_file_that_is_too_large_is_refused_in_words(server, monkeypatch):
     server._gate.checker._uploads.largest = 1000
     with Raw(server) as page:
         page.send(CAMERA)
-        until(lambda: server.viser.get_clients(), 5)
+        until(lambda: server.viser.get_clients())
         page.send(upload(1001, component=component))
         page.send(part(b"x" * 1001, component=component))
-        until(lambda: said, 5)
+        until(lambda: said)
         assert said[0][1] == "chair.ply is larger than 0 MB; copy it to the server and open it there."
         assert not server.viser.gui._current_file_upload_states
 
         page.send(upload(1000, 2, "u", component))
         page.send(part(b"x" * 600, 0, "u", component))
         page.send(part(b"y" * 400, 1, "u", component))
-        until(lambda: len(button.value.content) == 1000, 5)
+        until(lambda: len(button.value.content) == 1000)
         assert (button.value.name, button.value.content[599:601]) == ("chair.ply", b"xy")
         assert not server._gate.checker._uploads._under_way
 
@@ -256,9 +256,9 @@ def test_a_file_half_sent_is_forgotten_with_its_page(server):
     button = server.viser.gui.add_upload_button("Open")
     with Raw(server) as page:
         page.send(CAMERA)
-        until(lambda: server.viser.get_clients(), 5)
+        until(lambda: server.viser.get_clients())
         page.send(upload(1000, 2, component=button._impl.uuid))
         page.send(part(b"x", component=button._impl.uuid))
-        until(lambda: server.viser.gui._current_file_upload_states, 5)
-    until(lambda: not server.viser.gui._current_file_upload_states, 5)
-    until(lambda: not server._gate.checker._uploads._under_way, 5)
+        until(lambda: server.viser.gui._current_file_upload_states)
+    until(lambda: not server.viser.gui._current_file_upload_states)
+    until(lambda: not server._gate.checker._uploads._under_way)
