@@ -35,9 +35,9 @@ WIDEST, FARTHEST = 16_384, 1e12  # pixels of a page; units of a scene
 # The cookie has it now: nobody reads it over a shoulder or sends it on with the address by mistake.
 HIDE_TOKEN = """{ const there = new URL(location.href); there.searchParams.delete("token");
 history.replaceState(history.state, "", there); }"""
-HIDE_PROGRESS = """{ const end = Date.now() + 6000, timer = setInterval(() => {
+HIDE_PROGRESS = """{ const title = %s, end = Date.now() + 6000, timer = setInterval(() => {
   for (const toast of document.querySelectorAll(".mantine-Notification-root"))
-    if (toast.textContent.startsWith("Uploading ") && toast.textContent.endsWith("File uploaded successfully."))
+    if (toast.textContent.startsWith(title) && toast.textContent.endsWith("File uploaded successfully."))
       toast.style.display = "none";
   if (Date.now() > end) clearInterval(timer);
 }, 50); }"""
@@ -201,7 +201,9 @@ class Server:
         client = self.viser.get_clients().get(self._number(page))
         if client is None:
             return
-        self.run(client, HIDE_PROGRESS)
+        name = getattr(why.message, "filename", None)
+        if name is not None:
+            self.run(client, HIDE_PROGRESS % json.dumps(f"Uploading {name} ("))
         done = _messages.FileTransferPartAck(why.message.source_component_uuid, why.message.transfer_uuid, 1, 1)
         client._websock_connection.queue_message(done)
         notify(client, "That file was not taken", str(why))
