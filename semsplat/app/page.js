@@ -123,4 +123,15 @@
     const help = [...document.querySelectorAll("button")].find((button) => button.textContent.trim() === "Help");
     help?.click();
   });
+
+  // 7. Handles are drawn after the Gaussians, which would hide them: viser gives handles that test no depth order 500.
+  setInterval(() => {
+    let raised = false;
+    window.__viserMutable?.scene?.traverse((object) => {
+      if (object.renderOrder !== 500 || object.material?.depthTest !== false) return;
+      object.renderOrder = 20000;
+      raised = true;
+    });
+    if (raised) window.__viserMutable.requestRender();
+  }, 250);
 })();

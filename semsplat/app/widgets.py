@@ -12,7 +12,7 @@ def escaped(text: str) -> str:
 def element(handle: Any) -> str:
     """Where the page has something that was added to its panel, for CSS; empty where viser's private parts are missing.
 
-    Holds for buttons.
+    Holds for buttons and checkboxes.
     """
     name = str(getattr(getattr(handle, "_impl", None), "uuid", ""))
     return f'[id="{name}"]' if name.replace("-", "").isalnum() else ""
@@ -35,12 +35,28 @@ def side_by_side(gui: Any, buttons: Sequence[Any], columns: int) -> None:
     here = [place for button in buttons if (place := element(button))]
     around = ",".join(f"div:has(> {one})" for one in here)
     first = ",".join(f"div:has(> {one})" for one in here[::columns])
-    quiet = ",".join(f'{one}[style*="gray"]' for one in here)
+    quiet = ",".join(f'{one}[style*="gray"]:not(:disabled)' for one in here)
     gui.add_html(
         f"<style>{around}{{display:inline-block;width:calc((100% - 1.2em) / {columns} - 0.35em);"
         f"margin:0 0 0 0.35em !important;vertical-align:top}} {first}{{margin-left:0.75em !important}}"
         f"{','.join(here)}{{padding:0 0.1em;font-size:0.8em}} {quiet}{{background:var(--mantine-color-default);"
         f"color:var(--mantine-color-default-color);border-color:var(--mantine-color-default-border)}}</style>"
+        if here
+        else ""
+    )
+
+
+def as_list(gui: Any, boxes: Sequence[Any]) -> None:
+    """Show checkboxes as lines of a list: the box first, then its label with all the room; greyed when disabled.
+
+    Args:
+        gui: of the page, in the folder that holds them.
+    """
+    here = [place for box in boxes if (place := element(box))]
+    line = ":is(" + ",".join(f".mantine-Flex-root:has({one})" for one in here) + ")"
+    gui.add_html(
+        f"<style>{line}{{flex-direction:row-reverse}} {line}>div:first-child{{width:auto;flex:1 1 0}}"
+        f"{line}>div:last-child{{flex:0 0 1.8em}} {line}:has(input:disabled)>div:first-child{{opacity:0.55}}</style>"
         if here
         else ""
     )

@@ -2,11 +2,14 @@
 
 from ..page import Page
 from .ask import Ask
-from .photos import PhotosPanel
-from .picked import Picked
+from .edit_list import EditList
+from .edits import Edits
 from .help import Help
 from .objects import Objects
+from .photos import PhotosPanel
+from .picked import Picked
 from .proposals import Proposals
+from .quick import Quick
 from .status import Status
 from .view import View
 from .work import Work
@@ -15,7 +18,7 @@ from .work import Work
 def build(page: Page) -> None:
     """Everything a visitor can read and press, on one page."""
     gui = page.client.gui
-    page.parts += [Status(page), Ask(page), Work(page), Picked(page)]
+    page.parts += [Status(page), Ask(page), Work(page), Picked(page), Quick(page)]
     tabs = gui.add_tab_group()
     with tabs.add_tab("View"):
         page.parts += [View(page), Help(page)]
@@ -23,3 +26,5 @@ def build(page: Page) -> None:
         page.parts.append(PhotosPanel(page))
     with tabs.add_tab("Objects"):
         page.parts += [Objects(page), Proposals(page)]
+    with tabs.add_tab("Edit"):
+        page.parts += [Edits(page), EditList(page)]
