@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
@@ -126,11 +126,11 @@ class Server:
         client.gui.configure_theme(dark_mode=dark, brand_color=BRAND, show_logo=False, show_share_button=False)
         client.local_storage.set_item("semsplat-dark", "true" if dark else "false")
 
-    def one_file(self, splats: dict[str, Any], rgba: UInt8[np.ndarray, "n 4"], pose: Pose, dark: bool) -> str:
-        """A page of splats that needs no server, as HTML; looks the way ``pose`` does when it is opened.
+    def one_file(self, node: dict[str, Any], pose: Pose, dark: bool) -> str:
+        """A page of splats that needs no server, as HTML; who opens it stands at ``pose``.
 
         Args:
-            splats: centers, covariances and scale, as viser wants them.
+            node: the splats, as viser's add_gaussian_splats wants them; colours in bytes.
 
         Raises:
             InputError: this viser's private parts are not those that are known.
@@ -139,10 +139,11 @@ class Server:
             raise InputError(f"This viser cannot make a page without a server; install viser=={VERSION}.")
         from viser import _messages as made
 
-        words = [splats["centers"].view(np.uint32), np.zeros((len(rgba), 1), np.uint32)]
-        halves = splats["covariances"].reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]].astype(np.float16)
-        words += [np.ascontiguousarray(halves).view(np.uint32), np.ascontiguousarray(rgba).view(np.uint32)]
-        props = made.GaussianSplatsProps(buffer=np.concatenate(words, axis=1), scale=splats["scale"])
+        words = [node["centers"].view(np.uint32), np.zeros((len(node["centers"]), 1), np.uint32)]
+        halves = node["covariances"].reshape(-1, 9)[:, [0, 1, 2, 4, 5, 8]].astype(np.float16)
+        rgba = np.concatenate([node["rgbs"], node["opacities"]], axis=1)
+        words += [np.ascontiguousarray(part).view(np.uint32) for part in (halves, rgba)]
+        props = made.GaussianSplatsProps(buffer=np.concatenate(words, axis=1), scale=node["scale"])
         wanted = [message for message in self._broadcast() if getattr(message, "name", None) in ("", "/WorldAxes")]
         wanted += [
             _script(PAGE.read_text("utf-8")),

@@ -1,7 +1,8 @@
 """Layers made of layers: over the scene, beside it, with parts of it faded, with parts of it picked out."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import torch
@@ -12,7 +13,7 @@ from ..splatting.camera import Camera
 from ..splatting.gaussians import Gaussians
 from ..splatting.project import NEAR
 from ..splatting.splat import splat
-from .layers import HIGHLIGHT, LUMINANCE, Color, Form, Layer, Rgb, Splat
+from .layers import HIGHLIGHT, LUMINANCE, Color, Depth, Form, Layer, Rgb, Splat
 from .layers_shapes import Between
 
 FAINTEST = 0.002  # strength of a highlight that can be seen
@@ -43,6 +44,17 @@ def compose(
     if strengths is not None:
         sides = [Tint(side, strengths) for side in sides]
     return sides[0] if border is None else Split(*sides, at=min(max(border, 0.0), 1.0))
+
+
+def steady(layers: Sequence[Layer]) -> Layer:
+    """One layer for several cameras, given as fitted to each: its range holds for all, so that colours stay put."""
+    first = layers[0]
+    if isinstance(first, Depth):
+        ends = [layer for layer in layers if isinstance(layer, Depth)]
+        return replace(first, near=min(end.near for end in ends), far=max(end.far for end in ends))
+    inner = [part.name for part in fields(first) if isinstance(getattr(first, part.name), Layer)]  # type: ignore[arg-type]
+    parts = {name: steady([getattr(layer, name) for layer in layers]) for name in inner}
+    return replace(first, **parts) if parts else first  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)

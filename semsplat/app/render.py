@@ -1,6 +1,5 @@
 """``semsplat render``: a camera travels through a scene, as a video or as pictures."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..splatting.gaussians import Gaussians
 from ..splatting.video import write_video
 from . import pictures
 from .layers import Depth, Layer, Rgb
+from .layers_combined import steady
 from .paths import PATHS
 from .plan import pick_device
 from .progress import counter, say
@@ -106,5 +106,4 @@ def _layer(name: str, gaussians: Gaussians, views: Sequence[Camera]) -> Layer:
         return Rgb()
     if name != "depth":
         raise InputError(f"There is no layer '{name}' to render; use rgb or depth.")
-    fits = [Depth().fit(gaussians, view) for view in views[:: max(1, len(views) // 8)]]
-    return dataclasses.replace(fits[0], near=min(f.near for f in fits), far=max(f.far for f in fits))
+    return steady([Depth().fit(gaussians, view) for view in views[:: max(1, len(views) // 8)]])

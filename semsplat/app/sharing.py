@@ -12,7 +12,7 @@ from typing import Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from PIL import Image
 from torch import Tensor
 
@@ -37,6 +37,8 @@ SIZES: dict[str, tuple[int, int]] = {  # width, height in pixels; even, as video
 }
 CAMERA = ("initialCameraPosition", "initialCameraLookAt", "initialCameraUp")  # what viser's page reads in a link
 FOV, LAYER = "initialCameraFov", "layer"
+MOST_BYTES = 200_000_000  # of one file that is sent to a page
+MOST_SPLATS = 1_000_000  # in a file for browsers
 LONGEST_NAME = 60  # letters of a file's name
 
 
@@ -45,7 +47,7 @@ class Cancelled(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """What a link asks of a page beside the camera, which the page sees to itself."""
 
     layer: str | None = None  # title
@@ -93,6 +95,20 @@ def file_name(words: Sequence[str], suffix: str) -> str:
     return (kept[:LONGEST_NAME].rstrip("-") or "semsplat") + suffix
 
 
+def checked(content: bytes) -> bytes:
+    """The same file, when it can be sent to a page.
+
+    Raises:
+        InputError: it is too large.
+    """
+    if len(content) > MOST_BYTES:
+        raise InputError(
+            f"This file has {len(content) / 1e6:,.0f} MB, too much to send to a page; "
+            f"save a part of the scene, or all of it in the terminal with: semsplat export SCENE -o FILE"
+        )
+    return content
+
+
 def suffixes() -> tuple[str, ...]:
     """Formats in which Gaussians can be saved."""
     return tuple(sorted(name for name, kind in formats.FORMATS.items() if hasattr(kind, "write")))
@@ -117,6 +133,30 @@ def seen_at(camera: Camera, width: int, height: int) -> Camera:
     focal = 0.5 * height / math.tan(0.5 * camera.fov)
     intrinsics = pinhole(focal, focal, width / 2, height / 2).to(camera.intrinsics)
     return Camera(camera.world_to_camera, intrinsics, width, height)
+
+
+@torch.no_grad()
+def splats_of(
+    gaussians: Gaussians, layer: Layer, camera: Camera, importance: Float[Tensor, " n"] | None = None
+) -> tuple[Gaussians, Float[Tensor, "m 3"]]:
+    """What a browser draws of a layer without a server: (Gaussians, their colours), without those that are hidden.
+
+    Args:
+        importance: when there are more than a browser draws well, those of the most are taken.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    colors, alpha, drawn = layer.colors(gaussians, camera), layer.alpha(gaussians, camera), gaussians
+    if layer.form is not None or alpha is not None:
+        drawn = layer.drawn(gaussians, camera)
+    keep = torch.ones(len(drawn), dtype=torch.bool, device=colors.device) if alpha is None else alpha > 0
+    if importance is not None and int(keep.sum()) > MOST_SPLATS:
+        best = torch.where(keep, importance.to(colors), -1.0).topk(MOST_SPLATS).indices
+        keep = torch.zeros_like(keep).index_fill(0, best, True)
+    if not keep.any():
+        raise InputError("There is nothing to save: nothing of the scene is shown.")
+    return drawn[keep], colors[keep]
 
 
 @torch.no_grad()

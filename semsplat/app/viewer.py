@@ -20,6 +20,7 @@ from .page import Page
 from .poses import Pose
 from .session import Session
 from .shared import Change
+from .sharing import Wanted
 from .splats import Splats
 from .stream import Turns
 
@@ -147,6 +148,7 @@ class Viewer:
         assert self.server is not None  # it made this page
         page.dark = self.server.prefers_dark(page.client)
         self.server.use_theme(page.client, page.dark)
+        page.look.shown = Wanted.of(self.server.ask(page.client, "location.href")).layer or page.look.shown
         page.engine = InBrowser(page, self.splats) if self.splats is not None else FromServer(page, self._turns)
         panels.build(page)
         page.client.camera.on_update(page.moved)

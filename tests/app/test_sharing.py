@@ -10,7 +10,9 @@ from PIL import Image
 from small_scenes import BLUE, GREEN, RED, front, pixel_of, three_balls
 
 from semsplat.app import sharing
-from semsplat.app.layers import Rgb
+from semsplat.app.layers import Depth, Rgb
+from semsplat.app.layers_combined import compose, steady
+from semsplat.app.layers_shapes import Ellipsoids
 from semsplat.app.poses import Pose
 from semsplat.splatting import formats
 from semsplat.splatting.camera import Camera
@@ -79,17 +81,48 @@ def test_a_link_says_where_one_stands_and_what_one_sees():
         "http://127.0.0.1:8080/?initialCameraPosition=1,-2.5,1e-07&initialCameraLookAt=0,0,0.25"
         "&initialCameraUp=0,0,1&initialCameraFov=0.75&layer=Heat+%26+more"
     )
-    assert sharing.Asked.of(address).layer == "Heat & more"
+    assert sharing.Wanted.of(address).layer == "Heat & more"
 
 
 @pytest.mark.parametrize("address", ["", "http://[", "http://a/?layer=", "http://a/?layer=Depth&layer=Heat", "?x=%ff"])
 def test_a_link_that_asks_for_nothing_is_none(address):
-    assert sharing.Asked.of(address).layer is None
+    assert sharing.Wanted.of(address).layer is None
 
 
 def test_a_link_does_not_pass_the_token_on():
     pose = Pose(torch.zeros(3), torch.ones(3), UP, 0.75)
     assert "secret" not in sharing.link("http://10.0.0.1:8080/?token=secret-secret", pose, "Colour")
+
+
+def test_splats_are_those_that_are_shown_in_the_colours_of_the_layer(monkeypatch):
+    gaussians, camera = three_balls(), front()
+    shown = (gaussians.ids >= 400).float()
+    part, colors = sharing.splats_of(gaussians, compose(Rgb(), visible=shown), camera)
+    assert part.ids.tolist() == list(range(400, 600))
+    torch.testing.assert_close(colors, torch.tensor(BLUE).expand(200, 3), atol=0.01, rtol=0)
+    with pytest.raises(InputError, match="nothing of the scene is shown"):
+        sharing.splats_of(gaussians, compose(Rgb(), visible=0 * shown), camera)
+    shapes, _ = sharing.splats_of(gaussians, Ellipsoids(), camera)
+    assert not torch.equal(shapes.log_scales, gaussians.log_scales)
+    monkeypatch.setattr(sharing, "MOST_SPLATS", 50)
+    part, _ = sharing.splats_of(gaussians, compose(Rgb(), visible=shown), camera, 1.0 * gaussians.ids)
+    assert part.ids.tolist() == list(range(550, 600))
+
+
+def test_too_large_a_file_is_refused_with_a_way_out(monkeypatch):
+    monkeypatch.setattr(sharing, "MOST_BYTES", 5)
+    assert sharing.checked(b"12345") == b"12345"
+    with pytest.raises(InputError, match="semsplat export"):
+        sharing.checked(b"123456")
+
+
+def test_the_range_of_a_film_holds_for_all_of_it():
+    depths = [Depth(near=1.0, far=3.0), Depth(near=0.5, far=2.0)]
+    assert steady(depths) == Depth(near=0.5, far=3.0)
+    lit = torch.ones(600)
+    wrapped = steady([compose(depth, 0.5, lit, None, 0.4) for depth in depths])
+    assert wrapped == compose(Depth(near=0.5, far=3.0), 0.5, lit, None, 0.4)
+    assert steady([Rgb(), Rgb()]) == Rgb()
 
 
 def keyframes() -> list[Camera]:

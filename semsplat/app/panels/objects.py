@@ -9,8 +9,9 @@ from .. import keeping
 from ..browser import side_by_side
 from ..keeping import Row, there
 from ..page import Page, What
-from ..sharing import file_name, file_of, part_of, suffixes
+from ..sharing import file_of, part_of, suffixes
 from ..widgets import element
+from .share import hand_over
 
 SHOWN = 10  # rows at once
 LETTERS = 24  # of a name in a row
@@ -254,10 +255,8 @@ class Objects:
     def _save(self) -> None:
         row, session = self._row(), self._page.session
         if row is not None:
-            suffix = suffixes()[0]
-            content = file_of(part_of(session.gaussians, row.ids), suffix)
-            name = file_name((session.title, row.thing.name), suffix)
-            self._page.client.send_file_download(name, content, save_immediately=True)
+            content = file_of(part_of(session.gaussians, row.ids), suffixes()[0])
+            hand_over(self._page, (session.title, row.thing.name), suffixes()[0], content)
 
     def _forget(self) -> None:
         if self.chosen is not None:

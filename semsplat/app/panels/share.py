@@ -1,0 +1,160 @@
+"""What leaves the page: files, pictures, a page without a server, a link."""
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Sequence
+
+import torch
+
+from ...splatting.camera import Camera
+from ...splatting.gaussians import Gaussians
+from .. import sharing
+from ..browser import side_by_side
+from ..engines import DARK, LIGHT
+from ..keeping import there
+from ..layers import Layer
+from ..layers_combined import steady
+from ..look import NOTHING, Look
+from ..page import Page, What
+from ..poses import Pose
+from ..sharing import SIZES, file_name
+from ..splats import node
+
+ALL, PICKED, AS_SHOWN = "Whole scene", "What is picked", "As the page"
+COPY = "navigator.clipboard?.writeText({text}).catch(() => undefined)"
+
+
+class Share:
+    """Save it, show it to others."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        gui = page.client.gui
+        with gui.add_folder("Files of Gaussians"):
+            self.what = gui.add_dropdown("What", [ALL, PICKED], hint="Edits are in it. Type to search objects.")
+            self.format = gui.add_dropdown("Format", sharing.suffixes(), hint=".ply opens in every 3DGS program.")
+            self.download = gui.add_button("Download", icon="download")
+        with gui.add_folder("What the page shows"):
+            self.marked = gui.add_checkbox("Mark picked", False, hint="Light up what is picked in what is saved here.")
+            self.size = gui.add_dropdown("Size", [AS_SHOWN, *SIZES], hint="Of the picture, in pixels.")
+            self.picture = gui.add_button("Picture", icon="photo-down", hint="This view as a PNG file.")
+            self.html = gui.add_button(
+                "Web page",
+                icon="world-download",
+                hint="One .html file: opens anywhere, without a server.",
+            )
+            side_by_side(gui, [self.picture, self.html], 2)
+        with gui.add_folder("Link to this view"):
+            self.copy = gui.add_button("Copy link", icon="link", hint="Opens where you stand, with this layer.")
+            self.link = gui.add_text("Link", "", visible=False)
+        self.download.on_click(lambda _: page.do(self._download, "Writing the file …"))
+        self.picture.on_click(lambda _: page.do(self._picture))
+        self.html.on_click(lambda _: page.do(self._html, "Making a page …"))
+        self.copy.on_click(lambda _: page.do(self._copy))
+
+    def refresh(self, what: What) -> None:
+        """Offer what there is."""
+        if what in ("things", "edits", "scene"):
+            names = tuple(row.thing.name for row in there(self._page.session.now))
+            options = (ALL, PICKED, *(name for name in names if name not in (ALL, PICKED)))
+            if self.what.options != options:
+                self.what.options = options
+        if what in ("picked", "edits", "scene"):
+            self.download.disabled = not len(self._page.session.gaussians)
+
+    def _download(self) -> None:
+        page, chosen = self._page, self.what.value
+        gaussians = page.session.gaussians
+        if chosen == PICKED:
+            gaussians = sharing.part_of(gaussians, page.look.picked)
+        elif chosen != ALL:
+            row = next((row for row in there(page.session.now) if row.thing.name == chosen), None)
+            gaussians = sharing.part_of(gaussians, row.ids if row else NOTHING)
+        words = (page.session.title, "" if chosen == ALL else "picked" if chosen == PICKED else chosen)
+        hand_over(page, words, self.format.value, sharing.file_of(gaussians, self.format.value))
+
+    def _picture(self) -> None:
+        page, camera = self._page, self._page.camera()
+        if camera is None:
+            return
+        camera = sharing.seen_at(camera, *(SIZES.get(self.size.value) or (camera.width, camera.height)))
+        gaussians, layer = as_shown(page, [camera], self.marked.value)
+
+        def work() -> None:
+            with page.progress("Drawing the picture …"):
+                content = sharing.png(gaussians, layer, camera)
+            hand_over(page, (page.session.title, page.look.shown), ".png", content)
+
+        aside(page, work)
+
+    def _html(self) -> None:
+        page, camera = self._page, self._page.camera()
+        if camera is None or page.viewer.server is None:
+            return
+        gaussians, layer = as_shown(page, [camera], self.marked.value, solid=True)
+        many = len(gaussians) > sharing.MOST_SPLATS
+        part, colors = sharing.splats_of(gaussians, layer, camera, page.session.importance(gaussians) if many else None)
+        html = page.viewer.server.one_file(node(part, colors), standing(page), page.dark)
+        hand_over(page, (page.session.title, page.look.shown), ".html", html.encode())
+        if many:
+            page.say("A part of the scene", f"The page draws the {sharing.MOST_SPLATS:,} most visible Gaussians.")
+
+    def _copy(self) -> None:
+        page, server = self._page, self._page.viewer.server
+        if server is None or page.camera() is None:
+            return
+        address = server.ask(page.client, "location.href")
+        if not address.startswith(("http://", "https://")):
+            page.say("No link", "This browser does not say where the page is; copy its address by hand.")
+            return
+        self.link.value = sharing.link(address, standing(page), page.look.shown)
+        self.link.visible = True
+        server.run(page.client, COPY.format(text=json.dumps(self.link.value)))
+        page.say("Link", "Copied; it is in the panel too. Who opens it needs to reach this computer.")
+
+
+def standing(page: Page) -> Pose:
+    """Where the page's camera is and what it turns around."""
+    camera = page.client.camera
+    position, target = (torch.as_tensor(value).float() for value in (camera.position, camera.look_at))
+    return Pose(position, target, page.session.up.float().cpu(), float(camera.fov))
+
+
+def as_shown(page: Page, cameras: Sequence[Camera], marked: bool, solid: bool = False) -> tuple[Gaussians, Layer]:
+    """The Gaussians, and the layer of this page for these cameras.
+
+    Args:
+        marked: what is picked is lit up. solid: for a picture that can be turned: without the border of a comparison.
+    """
+    look: Look = page.look
+    look = look if marked else dataclasses.replace(look, picked=NOTHING)
+    look = dataclasses.replace(look, split=None) if solid else look
+    now = page.session.now
+    layers = [look.drawn(page.session, now, camera.to(now.gaussians.means.device)) for camera in cameras]
+    return now.gaussians, steady(layers).on(DARK if page.dark else LIGHT)
+
+
+def hand_over(page: Page, words: Sequence[str], suffix: str, content: bytes) -> None:
+    """Let the page's browser save a file.
+
+    Raises:
+        InputError: it is too large to be sent.
+    """
+    name = file_name(words, suffix)
+    page.client.send_file_download(name, sharing.checked(content), save_immediately=True)
+    page.say("Saved", f"{name}, {len(content) / 1e6:,.1f} MB, is in your downloads.")
+
+
+def aside(page: Page, work: Callable[[], None]) -> None:
+    """Do long work beside the page's own, which goes on meanwhile."""
+
+    def run() -> None:
+        try:
+            work()
+        except sharing.Cancelled:
+            page.say("Cancelled")
+        except Exception as error:
+            page.failed(error)
+
+    threading.Thread(target=run, name="semsplat-aside", daemon=True).start()
