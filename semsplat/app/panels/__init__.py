@@ -10,7 +10,9 @@ from .photos import PhotosPanel
 from .picked import Picked
 from .proposals import Proposals
 from .quick import Quick
+from .share import Share
 from .status import Status
+from .travel import Travel
 from .view import View
 from .work import Work
 
@@ -28,3 +30,5 @@ def build(page: Page) -> None:
         page.parts += [Objects(page), Proposals(page)]
     with tabs.add_tab("Edit"):
         page.parts += [Edits(page), EditList(page)]
+    with tabs.add_tab("Share"):
+        page.parts += [Share(page), Travel(page)]
