@@ -5,11 +5,11 @@ from dataclasses import dataclass
 SIZES = (1.0, 0.75, 0.5, 0.35, 0.25, 1 / 6)  # of a picture's sides, finest first
 TARGET = 0.08  # seconds a picture may take while the camera moves
 WORTH = 1.5  # times the coarsest picture's seconds: what does not depend on pixels is not paid with them
+LIMIT = 4.0  # targets that pictures of more than half size may take
 MARGIN = 0.8  # finer only if it takes this part of what is allowed, so that sizes do not flicker
-MEMORY = 20  # pictures after which a measurement counts half, and a newer one replaces it
+MEMORY = 20  # pictures after which a measurement counts half
 ALONE = 0.9  # share of a picture's seconds that goes with its pixels, as long as only one size is known
 NEWEST = 0.4  # share of the newest measurement in what is held of a size
-SLOWER = 0.25  # the same where it took longer: mostly something else wanted the processor
 PATIENCE = 0.5  # seconds that a still picture may always take
 STRIDE = 4.0  # times longer than the one before: what a still picture may take at least
 
@@ -38,9 +38,10 @@ class Ladder:
         if self._turn == 1:
             return
         before = self._known.get(level)
-        if before is not None and self._turn - before.turn <= MEMORY:
-            more = min(seconds, 3.0 * before.seconds) - before.seconds
-            seconds = before.seconds + (SLOWER if more > 0 else NEWEST) * more
+        if before is not None:
+            seconds = before.seconds + NEWEST * (min(seconds, 3.0 * before.seconds) - before.seconds)
+            for known in self._known.values():  # what makes one size slower mostly makes all of them slower
+                known.seconds *= seconds / before.seconds if known is not before else 1.0
         self._known[level] = _Known(seconds, self._turn)
 
     def expected(self, level: int) -> float:
@@ -72,8 +73,9 @@ class Ladder:
         """Size of the next picture while the camera moves: the finest that is fast enough, finer by one at a time."""
         if self._known:
             allowed = max(self.target, WORTH * self.expected(len(SIZES) - 1))
+            most = [min(allowed, LIMIT * self.target) if size > 0.5 else allowed for size in SIZES]
             sizes = range(max(self.level - 1, 0), len(SIZES))
-            fits = (k for k in sizes if self.expected(k) <= (MARGIN if k < self.level else 1.0) * allowed)
+            fits = (k for k in sizes if self.expected(k) <= (MARGIN if k < self.level else 1.0) * most[k])
             self.level = next(fits, len(SIZES) - 1)
         return self.level
 
