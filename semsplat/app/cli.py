@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +28,7 @@ examples:
   semsplat distill room --teacher tipsv2          give the Gaussians meaning; semsplat models lists teachers
   semsplat ask room "red mug"                     find a thing by words
   semsplat select room --click 03:160,120         or by a click, a box, a stroke
+  semsplat edit room "delete the mug"             change it in words; --undo takes it back
   semsplat eval room                              PSNR and SSIM of the held-out photos
   semsplat render room --path orbit --video a.mp4
   semsplat export room -o room.ply                for other programs
@@ -215,6 +217,15 @@ def main(arguments: list[str] | None = None) -> None:
         if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES):
             raise
         status = _complain(f"Cannot write {error.filename or 'a file'}: {reason(error)}.")
+    _leave(status)
+
+
+def _leave(status: int) -> None:
+    """End the process. Where a thread is still at work in compiled code, Python's own way out would end in abort()."""
+    if any(thread.daemon and thread.name.startswith("semsplat-") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)
 
 

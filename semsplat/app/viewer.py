@@ -24,6 +24,7 @@ from .sharing import Wanted
 from .splats import Splats
 from .stream import Turns
 
+PATIENCE = 5.0  # seconds for work at hand when the page is closed: torch does not like to be cut off
 MAX_SPLATS = 1_000_000  # a browser tab draws this many well; beyond, the least visible are not sent
 EngineName = Literal["auto", "browser", "server"]
 
@@ -59,6 +60,7 @@ class Viewer:
         self.follow: Follow | None = None
         self.opening = session.opening
         self._pages: dict[int, Page] = {}
+        self._preparing: threading.Thread | None = None
         self._lock = threading.Lock()
         self._deaf: Callable[[], None] = lambda: None
 
@@ -77,7 +79,8 @@ class Viewer:
         self.follow = Follow(self.session)
         self.server.viser.on_client_connect(self._welcome)
         self.server.viser.on_client_disconnect(self._goodbye)
-        threading.Thread(target=self._prepare, name="semsplat-prepare", daemon=True).start()
+        self._preparing = threading.Thread(target=self._prepare, name="semsplat-prepare", daemon=True)
+        self._preparing.start()
         return self.server.url
 
     def stop(self) -> None:
@@ -92,6 +95,8 @@ class Viewer:
         if self.server is not None:
             self.server.stop()
             self.server = None
+        if self._preparing is not None:
+            self._preparing.join(PATIENCE)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -120,9 +125,13 @@ class Viewer:
         return gaussians[self.session.importance(gaussians).topk(self._max_splats).indices.sort().values]
 
     def _prepare(self) -> None:
-        """While the first visitor looks around; what is missing is said when somebody points."""
+        """While the first visitor looks around; what is missing is said when somebody asks or points."""
         session = self.session
         if len(session.gaussians) and session.locked is None:
+            with contextlib.suppress(SemsplatError):
+                if session.meaning.readers:
+                    session.importance()
+                    session.meaning.reader(None, session.gaussians.means.device)
             with contextlib.suppress(SemsplatError):
                 session.meaning.prepare(session.gaussians)
 

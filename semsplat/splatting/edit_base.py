@@ -59,7 +59,7 @@ class Named(Edit):
     ids: Int64[Tensor, " k"]  # on the CPU, ascending, each once: made so when given otherwise
 
     def __post_init__(self) -> None:
-        ids = self.ids.detach().cpu()
+        ids = self.ids.detach().cpu().contiguous()
         object.__setattr__(self, "ids", ids if bool((ids.diff() > 0).all()) else ids.unique())
 
     @property
