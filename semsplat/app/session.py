@@ -5,6 +5,7 @@ The scene and its edits are shared by everybody; what one of them looks at and h
 """
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,7 @@ class Session(SharedScene):
         self.meaning = meaning or Meaning(cameras=_training(self.views))
         self.layers = SceneLayers()
         self._mass: tuple[Gaussians, Float[Tensor, " n"]] | None = None
+        self._weighing = threading.Lock()  # takes a second: nobody's edit waits for it
 
     @classmethod
     def of(cls, scene: Scene) -> Self:
@@ -187,9 +189,10 @@ class Session(SharedScene):
         gaussians = self.gaussians if gaussians is None else gaussians
         if not self.views:
             return gaussians.opacities * gaussians.scales.topk(2, dim=-1).values.prod(-1)
-        with self._lock:
+        with self._weighing:
             if self._mass is None or self._mass[0] is not self.original:
-                self._mass = (self.original, _seen(self.original, self.views, views, side))
+                whole = self.original
+                self._mass = (whole, _seen(whole, self.views, views, side))
             original, mass = self._mass
         if gaussians is original or not len(original):
             return mass
