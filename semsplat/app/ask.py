@@ -51,6 +51,7 @@ def run(request: Ask, console: Console) -> int:
     for name in request.views:
         find_view(opened.views, name)  # says no before anything is written
     gaussians, fields = opened.meaning
+    gaussians = opened.after_edits(gaussians)
     gaussians = gaussians[gaussians.is_finite()].to(device)
     field = pick_field(fields, request.teacher, opened.folder)
     teacher = reopen(field.teacher, field.memory, device)
@@ -200,7 +201,7 @@ def _picture(request: Ask, opened: Scene, words: str) -> Path:
 
 def _known(opened: Scene, gaussians: Gaussians, selection: Bool[Tensor, " n"]) -> Bool[Tensor, " m"]:
     """The selection over the scene's own rows, those that are not finite among them."""
-    return torch.isin(opened.gaussians.ids, gaussians.ids[selection].cpu())
+    return torch.isin(opened.edited.ids, gaussians.ids[selection].cpu())
 
 
 def _export(paths: Sequence[Path], gaussians: Gaussians, selection: Bool[Tensor, " n"], console: Console) -> None:

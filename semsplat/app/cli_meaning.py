@@ -132,6 +132,36 @@ class Objects:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """Change a scene in words: "delete the mug", "make the chair red", "move the lamp 0.2 left"; nothing is lost.
+
+    Edits are a list over the fitted scene: view, render, export, ask, select and objects see the edited scene, eval and
+    distill the fitted one. In quotation marks, one or several:
+
+    delete THINGS; keep only THINGS; delete everything but THINGS; make THINGS red, paint THINGS "#ff8800 50%"; make
+    THINGS 50% transparent; move THINGS 0.2 left (right, up, down, forward, back: in scene units, as the photo of
+    --viewpoint shows it); rotate THINGS 30 degrees; scale THINGS 1.5, make THINGS bigger, twice as big; duplicate
+    THINGS 0.3 up; undo; redo. THINGS are a named object, or a question as for ask: "the mug on the table and the book".
+    """
+
+    scene: Positional[Path]  # folder of the scene
+    commands: Positional[tuple[str, ...]] = ()  # what is to be done, one after another
+    undo: bool = False  # take the last edit back
+    redo: bool = False  # do it again
+    off: tuple[int, ...] = ()  # numbers of edits that are switched off
+    on: tuple[int, ...] = ()  # numbers of edits that are switched on again
+    clear: bool = False  # forget all edits
+    list: bool = False  # list the edits
+    viewpoint: Text = None  # photo that left, right, forward and back are meant from (the first)
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from . import edit
+
+        return edit.run(self, console)
+
+
+@dataclass(frozen=True)
 class Models:
     """List the teachers: licence, size, where from, whether here; semsplat models get NAME fetches its weights."""
 
@@ -146,4 +176,4 @@ class Models:
         return models.run(self, console)
 
 
-COMMANDS = {"distill": Distill, "ask": Ask, "select": Select, "objects": Objects, "models": Models}
+COMMANDS = {"distill": Distill, "ask": Ask, "select": Select, "objects": Objects, "edit": Edit, "models": Models}

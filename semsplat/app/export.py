@@ -8,8 +8,8 @@ from .scene import Scene
 
 
 def read(source: Path) -> Gaussians:
-    """The Gaussians of a scene folder, or of a file of Gaussians."""
-    return formats.read(source) if source.is_file() else Scene.open(source).gaussians
+    """The Gaussians of a scene folder, after its edits, or of a file of Gaussians."""
+    return formats.read(source) if source.is_file() else Scene.open(source).edited
 
 
 def export(source: Path, target: Path) -> int:

@@ -44,7 +44,7 @@ def run(request: Objects, console: Console) -> int:
         say(console, "Nothing was found to propose: no part of the scene is large enough to be seen.")
         return NO_RESULT
     things = objects.read(opened.folder)
-    for line in listed(things, opened.gaussians):
+    for line in listed(things, opened.edited):
         say(console, line)
     if things and (request.find or request.out is not None):
         _draw(request, opened, things, console)
@@ -56,6 +56,7 @@ def _find(request: Objects, opened: Scene, console: Console) -> int:
     began = time.monotonic()
     device = pick_device(request.device)
     gaussians, fields = opened.meaning
+    gaussians = opened.after_edits(gaussians)
     gaussians = gaussians[gaussians.is_finite()].to(device)
     chosen = finding.pick(fields, request.field, opened.folder)
     cameras = [view.camera for view in opened.views if not view.held_out]
@@ -128,7 +129,7 @@ def _made_by(thing: Thing) -> str:
 
 def _draw(request: Objects, opened: Scene, things: Sequence[Thing], console: Console) -> None:
     path = (request.out or opened.folder / ANSWERS) / PICTURE
-    gaussians = opened.gaussians[opened.gaussians.is_finite()]
+    gaussians = opened.edited[opened.edited.is_finite()]
     views = pick_views(opened, ())
     drawn = without_parts(things, gaussians)
     title = f"Objects of {_title(opened)}"

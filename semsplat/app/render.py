@@ -48,7 +48,7 @@ def run(film: Film, console: Console) -> int:
     if not (film.fps > 0 and film.seconds > 0):
         raise InputError(f"A film of {film.seconds:g} seconds at {film.fps:g} pictures a second is not possible.")
     opened = Scene.open(film.scene)
-    gaussians = opened.gaussians.to(pick_device(film.device))
+    gaussians = opened.edited.to(pick_device(film.device))
     views = travel(list(opened.cameras.values()), film.path, max(1, round(film.seconds * film.fps)), film.size)
     drawn = draw(gaussians, views, film.layer, counter(console, "rendering"))
     if film.frames is not None:

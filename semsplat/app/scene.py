@@ -33,6 +33,7 @@ from ..splatting.errors import InputError
 from ..splatting.files import reason, replacing
 from ..splatting.formats import ply
 from ..splatting.gaussians import Gaussians
+from ..splatting.history import History
 from ..splatting.tensors import load_tensors, save_tensors
 from ..splatting.train_types import TrainState
 
@@ -108,6 +109,20 @@ class Scene:
             return ply.read(self.folder / GAUSSIANS)
         except InputError as error:
             raise InputError(f"{error} It is written again by: semsplat train -o {self.folder} --resume") from error
+
+    @cached_property
+    def history(self) -> History:
+        """The edits of the scene folder."""
+        return history_files.read(self.folder)
+
+    @property
+    def edited(self) -> Gaussians:
+        """The Gaussians after the scene's edits: what one sees; see :attr:`gaussians` for the fit."""
+        return self.after_edits(self.gaussians)
+
+    def after_edits(self, gaussians: Gaussians) -> Gaussians:
+        """Gaussians of this scene, with or without features, after its edits."""
+        return self.history.fold(gaussians)
 
     @cached_property
     def meaning(self) -> tuple[Gaussians, dict[str, FeatureField]]:

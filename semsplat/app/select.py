@@ -40,7 +40,7 @@ def run(request: Select, console: Console) -> int:
         raise InputError("Nothing was pointed at; give --click VIEW:X,Y, --box, --stroke or --mask.")
     gaussians, fields = opened.meaning
     field = pick_field(fields, request.field)
-    gaussians = gaussians.detach().to(plans.pick_device(request.device))
+    gaussians = opened.after_edits(gaussians.detach()).to(plans.pick_device(request.device))
     teacher = _prompted(field, gaussians.means.device)
     cameras = [view.camera for view in opened.views if not view.held_out] or [view.camera for view in opened.views]
     began = time.monotonic()

@@ -44,7 +44,7 @@ def pick_views(
     """The named views; without names, ``count`` in which the selection is best seen, else spread evenly.
 
     Args:
-        names: see :func:`find_view`. selection: rows of the scene's Gaussians.
+        names: see :func:`find_view`. selection: rows of the scene's Gaussians after its edits.
 
     Raises:
         InputError: a name that there is not.
@@ -54,7 +54,7 @@ def pick_views(
     views = list(scene.views)
     if selection is not None and selection.any():
         tried = _spread(views, MOST)
-        seen = _visible(scene.gaussians.to(selection.device), selection, tried)
+        seen = _visible(scene.edited.to(selection.device), selection, tried)
         if max(seen, default=0.0) > 0:
             return _best(tried, seen, count)
     return _spread(views, count)
