@@ -11,7 +11,7 @@ from ..splatting.edit_base import counted
 from ..splatting.errors import InputError
 from ..splatting.ids import rows_of, union
 from .commands import Command
-from .look import NOTHING
+from .look import NOTHING, Asked
 from .session import Session
 
 Ids = Int64[Tensor, " _k"]
@@ -85,8 +85,10 @@ def find(session: Session, phrase: str, picked: Ids = NOTHING, camera: Camera | 
     return now.gaussians.ids[answer.selection].cpu().sort().values
 
 
-def called(session: Session, ids: Ids) -> str:
-    """What people call some Gaussians: the object that they are, else how many."""
+def called(session: Session, ids: Ids, asked: Asked | None = None) -> str:
+    """What people call some Gaussians: the object that they are, the question that found them, else how many."""
+    if asked is not None and torch.equal(asked.ids[asked.answer.selection].cpu().sort().values, ids):
+        return _short(asked.answer.question)
     for thing in session.now.things:
         if len(thing.ids) >= len(ids) and bool(torch.isin(ids, thing.ids).all()):
             rest = thing.ids[~torch.isin(thing.ids, ids)]

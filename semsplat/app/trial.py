@@ -7,7 +7,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ..splatting.edit import Edit, Hue, Move, Opacity, Rotate, Scale, Tint, Vector, pivot, turn
-from .carrying import called, foot
+from .carrying import foot
 from .session import Session
 
 NOWHERE: Vector = (0.0, 0.0, 0.0)
@@ -57,9 +57,8 @@ class Trial:
             edits.append(Move(ids, self.by))
         return tuple(edits)
 
-    def all(self, session: Session, ids: Int64[Tensor, " k"]) -> list[tuple[Edit, str]]:
+    def all(self, session: Session, ids: Int64[Tensor, " k"], name: str) -> list[tuple[Edit, str]]:
         """The edits, each with what the list calls it."""
-        name = called(session, ids)
         return [(edit, label(edit, name)) for edit in (*self.looks(ids), *self.moves(session, ids))]
 
 

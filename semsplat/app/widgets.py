@@ -55,8 +55,9 @@ def as_list(gui: Any, boxes: Sequence[Any]) -> None:
     here = [place for box in boxes if (place := element(box))]
     line = ":is(" + ",".join(f".mantine-Flex-root:has({one})" for one in here) + ")"
     gui.add_html(
-        f"<style>{line}{{flex-direction:row-reverse}} {line}>div:first-child{{width:auto;flex:1 1 0}}"
-        f"{line}>div:last-child{{flex:0 0 1.8em}} {line}:has(input:disabled)>div:first-child{{opacity:0.55}}</style>"
+        f"<style>{line}{{flex-direction:row-reverse}} {line}:has(input:disabled)>div:first-child{{opacity:0.55}}"
+        f"{line}>div:first-child{{width:auto !important;flex:1 1 0 !important}}"
+        f"{line}>div:last-child{{flex:0 0 1.8em !important}}</style>"
         if here
         else ""
     )

@@ -154,14 +154,14 @@ class Edits:
 
     def _apply(self) -> None:
         page, ids = self._page, self._page.look.picked
-        edits = self.trial.all(page.session, ids) if len(ids) else []
+        edits = self.trial.all(page.session, ids, called(page.session, ids, page.look.asked)) if len(ids) else []
         for edit, name in edits:
             page.edit(edit, name)
 
     def _let_go(self, edits: list[Edit]) -> None:
         page = self._page
         for edit in edits:
-            page.edit(edit, label(edit, called(page.session, page.look.picked)))
+            page.edit(edit, label(edit, called(page.session, page.look.picked, page.look.asked)))
         if not edits:
             self._discard()
 
@@ -187,7 +187,8 @@ class Edits:
         page, ids = self._page, self._page.look.picked
         if not len(ids):
             return
-        page.edit(Duplicate(ids, beside(page.session, ids, page.camera())), f"Duplicate {called(page.session, ids)}")
+        edit = Duplicate(ids, beside(page.session, ids, page.camera()))
+        page.edit(edit, f"Duplicate {called(page.session, ids, page.look.asked)}")
         made = page.session.now.history.last
         if made is not None and isinstance(made.edit, Duplicate):
             page.pick(made.edit.minted)

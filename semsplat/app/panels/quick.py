@@ -38,7 +38,7 @@ class Quick:
         """Enable what is possible, and say why the rest is not."""
         locked, history = self._page.session.locked, self._page.session.now.history
         picked = len(self._page.look.picked)
-        name = called(self._page.session, self._page.look.picked) if picked else ""
+        name = called(self._page.session, self._page.look.picked, self._page.look.asked) if picked else ""
         for button, says in (
             (self.delete, f"Takes {name} away (X)."),
             (self.extract, f"Takes everything but {name} away (Shift X)."),
@@ -55,13 +55,13 @@ class Quick:
         """Take what is picked away; nothing when nothing is."""
         page, ids = self._page, self._page.look.picked
         if len(ids):
-            page.edit(Delete(ids), f"Delete {called(page.session, ids)}")
+            page.edit(Delete(ids), f"Delete {called(page.session, ids, page.look.asked)}")
 
     def keep_picked(self) -> None:
         """Take all others away; nothing when nothing is picked."""
         page, ids = self._page, self._page.look.picked
         if len(ids):
-            page.edit(Keep(ids), f"Keep only {called(page.session, ids)}")
+            page.edit(Keep(ids), f"Keep only {called(page.session, ids, page.look.asked)}")
 
     def take_back(self) -> None:
         """Undo, and say so when it was the edit of somebody else."""
