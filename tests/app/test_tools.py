@@ -120,6 +120,11 @@ def test_strokes_add_up_and_say_what_is_not_meant(visitor):
     tools.draw(CAMERA, [at(1, -2), at(1, 2)], None)
     assert visitor.balls == {0, 1}
     assert len({id(prompt.camera) for prompt in tools.pointed.prompts}) == 1  # one picture
+    tools.draw(CAMERA, [at(2)], None)  # small and far away: it counts, too
+    assert visitor.balls == {0, 1, 2}
+    tools.start_over()
+    tools.draw(CAMERA, [at(0)], None)
+    tools.draw(CAMERA, [at(1)], None)
     tools.draw(CAMERA, [at(2)], "shift")  # another thing besides
     assert visitor.balls == {0, 1, 2}
     tools.start_over()

@@ -50,7 +50,8 @@ def by_field(
     distance = _nearest(features, [(one.inside * known, one.point) for one in evidence])
     other = _nearest(features, [(one.outside * known, one.point) for one in evidence])
     entries = torch.where((known > 0) & (distance <= other), distance, torch.inf)
-    seeds = _seeds(distance, meant)
+    own = [weights for one in evidence if (weights := one.inside * known).any()]
+    seeds = torch.stack([_seeds(distance, weights) for weights in own]).any(0)  # each prompt has its own
     entries[seeds] = distance[seeds]
     if size != "group":
         entries = flood(*graph.links(STEP), entries, torch.nonzero(seeds)[:, 0])
