@@ -1,5 +1,7 @@
 """Tools without a browser: what is clicked and drawn becomes a selection, and can be mended and slid."""
 
+import threading
+
 import pytest
 import torch
 from small_scenes import front, labelled_balls, pixel_of
@@ -9,6 +11,7 @@ from semsplat.app.look import NOTHING, Look
 from semsplat.app.meaning import Meaning
 from semsplat.app.session import Session
 from semsplat.app.tools import AROUND, BOX, BRUSH, LASSO, STROKE, TOOLS, Tools
+from semsplat.app.viewer import Viewer
 from semsplat.distill.objects import Thing
 from semsplat.splatting.errors import InputError
 
@@ -225,3 +228,17 @@ def test_every_tool_has_its_own_key_which_moves_no_camera():
     assert len(set(keys)) == len(keys) == 6
     assert not set(keys) & set("WASDQE")
     assert toolbox.combined(torch.arange(3), torch.arange(2, 5), None).tolist() == [2, 3, 4]
+
+
+def test_a_viewer_makes_what_the_first_click_needs_when_it_starts(visitor, monkeypatch):
+    viewer = Viewer(visitor.session, port=0)
+    viewer.start()
+    try:
+        for thread in threading.enumerate():
+            if thread.name == "semsplat-prepare":
+                thread.join(30)
+        monkeypatch.setattr("semsplat.distill.segment.build", None)  # cannot be made any more
+        visitor.tools.click(CAMERA, at(0), None)
+        assert visitor.balls == {0}
+    finally:
+        viewer.stop()
