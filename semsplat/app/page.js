@@ -134,4 +134,7 @@
     });
     if (raised) window.__viserMutable.requestRender();
   }, 250);
+
+  // 8. Keys work again after a checkbox was clicked: viser leaves them to whatever field is in use.
+  document.addEventListener("change", (event) => event.target.type === "checkbox" && event.target.blur());
 })();

@@ -36,6 +36,8 @@ class Quick:
 
     def refresh(self, what: What) -> None:
         """Enable what is possible, and say why the rest is not."""
+        if what in ("layer", "asked"):
+            return
         locked, history = self._page.session.locked, self._page.session.now.history
         picked = len(self._page.look.picked)
         name = called(self._page.session, self._page.look.picked, self._page.look.asked) if picked else ""
