@@ -18,7 +18,7 @@ from .browser import escaped
 from .look import NOTHING, Asked, Shared
 from .session import Session
 
-LISTED = 6  # things of an answer
+LISTED = 8  # things of an answer
 NAMED = 24  # names that share a scene out, at most
 REMEMBERED = 8  # questions
 OFFERED = 4  # names
@@ -38,6 +38,7 @@ class Line:
     taken: bool  # it belongs to the answer
     color: Color | None = None  # on the layer of names
     facts: dict[str, object] | None = None  # kept with it, when it becomes an object
+    whole: bool = False  # it is all that was found
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +144,7 @@ class Asking:
         if asked is None or not asked.answer.found or self.reply is None:
             return None
         facts = {"name": asked.answer.question, **facts_of(asked.answer, self._teacher(self.field))}
-        return Line(f"All of them · {len(self.reply.chosen):,}", self.reply.chosen, True, facts=facts)
+        return Line(f"All of them · {len(self.reply.chosen):,}", self.reply.chosen, True, facts=facts, whole=True)
 
     def _teacher(self, field: str | None) -> str:
         return field or next(iter(self._session.meaning.readers), "")

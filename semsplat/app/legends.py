@@ -66,7 +66,7 @@ def heat_legend(
     image.paste(Image.fromarray(picture), (0, top))
     draw = ImageDraw.Draw(image)
     below = top + len(picture) + 2
-    draw.text((0, below), f"{low:.3g}", fill=ink, font=letters)
+    draw.text((0, below), f"{0.0 if abs(low) < 0.01 * (high - low) else low:.3g}", fill=ink, font=letters)
     draw.text((width / 2, below), _shortened(kind, 32), fill=ink, font=letters, anchor="ma")
     draw.text((width, below), f"{high:.3g}", fill=ink, font=letters, anchor="ra")
     if threshold is not None:

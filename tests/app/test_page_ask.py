@@ -48,7 +48,7 @@ def slider(page, label):
 
 
 def test_enter_asks_and_what_is_found_lights_up(page):
-    assert page.field("Find").get_attribute("placeholder") == "mug on the table"
+    until(lambda: page.field("Find").get_attribute("placeholder") == "red ball")
     before, painted = page.colors(), page.painted
     ask(page, "green ball")
     until(lambda: len(page.visitor.look.picked) == 200)
@@ -66,6 +66,9 @@ def test_enter_asks_and_what_is_found_lights_up(page):
     press(page, "Forget")
     until(lambda: not len(page.visitor.look.picked))
     until(lambda: page.field("Find").input_value() == "")
+    page.tab.locator("canvas[data-engine]").click(position={"x": 20, "y": 300})
+    page.tab.keyboard.press("f")
+    until(lambda: page.tab.evaluate("document.activeElement.placeholder") == "red ball")
 
 
 def test_heat_is_bright_where_the_answer_is_and_grey_elsewhere(page):

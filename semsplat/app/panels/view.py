@@ -210,7 +210,7 @@ class View:
         if server is not None:
             self._page.dark = self.dark.value
             server.use_theme(self._page.client, self.dark.value)
-            self._page.redraw()  # pictures from the server have the page's background
+            self._page.refresh("layer")  # pictures in the panel and from the server have the page's background
 
     def _script(self, source: str) -> None:
         server = self._page.viewer.server
