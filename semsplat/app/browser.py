@@ -156,7 +156,8 @@ class Server:
         file = self.viser._websock_server.get_message_serializer(lambda message: any(message is one for one in wanted))
         for message in wanted:
             file._insert_message(message)
-        return file.as_html(dark)
+        alone = PAGE.with_name("alone.js").read_text("utf-8")
+        return file.as_html(dark).replace("<head>", f"<head><script>{alone}</script>", 1)
 
     def _broadcast(self) -> list[Any]:
         """What every page is told when it opens."""

@@ -38,14 +38,14 @@ PAINTED = """async (count) => {
 class Page:
     """One open page, and what its visitor does."""
 
-    def __init__(self, chromium, viewer, **options):
+    def __init__(self, chromium, viewer, address=None, **options):
         self.viewer = viewer
         self.errors = []
         before = len(viewer.pages)
         self.context = chromium.new_context(viewport=SIZE, **options)
         self.tab = self.context.new_page()
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.tab.goto(viewer.server.url + "/?fixedDpr=0.5")
+        self.tab.goto(address or viewer.server.url + "/?fixedDpr=0.5")
         until(lambda: len(viewer.pages) > before)
         self.settle()
 
@@ -97,6 +97,17 @@ class Page:
 
     def field(self, label):
         return self.tab.locator(f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input').first
+
+    def part(self, kind):
+        """A part of this page's panel."""
+        return until(lambda: next((part for part in self.visitor.parts if isinstance(part, kind)), None))
+
+    def press(self, handle):
+        """Press a button of the panel, of which this is the server's side."""
+        self.tab.locator(f'[id="{handle._impl.uuid}"]').click()
+
+    def tab_of(self, name):
+        self.tab.get_by_role("tab", name=name, exact=True).click()
 
     def text(self):
         return self.tab.locator("body").inner_text()

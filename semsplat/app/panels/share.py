@@ -48,6 +48,7 @@ class Share:
         with gui.add_folder("Link to this view"):
             self.copy = gui.add_button("Copy link", icon="link", hint="Opens where you stand, with this layer.")
             self.link = gui.add_text("Link", "", visible=False)
+        self.what.on_update(lambda _: page.do(self._allow))
         self.download.on_click(lambda _: page.do(self._download, "Writing the file …"))
         self.picture.on_click(lambda _: page.do(self._picture))
         self.html.on_click(lambda _: page.do(self._html, "Making a page …"))
@@ -61,7 +62,13 @@ class Share:
             if self.what.options != options:
                 self.what.options = options
         if what in ("picked", "edits", "scene"):
-            self.download.disabled = not len(self._page.session.gaussians)
+            self._allow()
+
+    def _allow(self) -> None:
+        """There must be something to save."""
+        page = self._page
+        there_is = page.look.picked if self.what.value == PICKED else page.session.gaussians
+        self.download.disabled = not len(there_is)
 
     def _download(self) -> None:
         page, chosen = self._page, self.what.value
