@@ -175,7 +175,7 @@ class View:
     port: int = 8080  # to serve on
     token: Text = None  # what visitors need (random; none on 127.0.0.1); the link that is printed holds it
     open: bool = False  # open the page in the browser
-    engine: Literal["auto", "browser", "server"] = "auto"  # who draws; auto: this computer if it has a GPU for it
+    engine: Literal["auto", "browser", "server"] = "auto"  # who draws the scene; auto: the browser
 
     def run(self, console: "Console") -> int:
         """Carry it out."""

@@ -7,6 +7,7 @@ MOUSE = (
     ("Click", "pick a thing, with the tool Thing"),
     ("Shift / Ctrl (⌘) and click", "add it to what is picked / take it away"),
     ("Drag", "turn around the scene; with Brush, Stroke, Lasso and Box: draw"),
+    ("Alt and drag", "turn around the scene with any tool"),
     ("Right drag", "move sideways and up"),
     ("Wheel", "nearer or farther"),
     ("W A S D, Q E", "walk, sink and rise"),
@@ -48,9 +49,12 @@ def keys(commands: list[tuple[str, str, str]]) -> str:
     """
     lines = ["| Mouse and camera | |", "|:--|:--|", *(f"| {key} | {does} |" for key, does in MOUSE)]
     lines += ["", "| Keys | |", "|:--|:--|"]
-    lines += [f"| {_spelled(key)} | {label}{': ' + does if does else ''} |" for label, key, does in commands]
+    for label, key, does in commands:
+        said = label if not does or label.startswith("Show:") else f"{label}: {does}"  # layers say it when shown
+        lines.append(f"| {_spelled(key)} | {said} |")
     return "\n".join(lines)
 
 
 def _spelled(key: str) -> str:
-    return " ".join(NAMES.get(part, part.upper()) for part in key.split("+"))
+    spelled = " ".join(NAMES.get(part, part.upper()) for part in key.split("+"))
+    return spelled.replace(" ", "\N{NO-BREAK SPACE}")
