@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from ..distill import field as fields
+from ..splatting import history_files
 from ..splatting.errors import SemsplatError
 from . import live, scene
 from .live import Watcher, Wish
@@ -45,6 +46,7 @@ class Follow:
             folder,
             folder / scene.GAUSSIANS,
             folder / live.LIVE,
+            folder / history_files.EDITS,
             *sorted((folder / fields.FIELDS).glob("[!.]*.safetensors")),
         ]
 
@@ -59,6 +61,8 @@ class Follow:
             self._there = True
             if folder / live.LIVE in news:
                 self._listen()
+            if folder / history_files.EDITS in news:
+                self._session.reread_edits()
             arrived = [path for path in news if path.parent.name == fields.FIELDS]
             if folder / scene.GAUSSIANS in news or arrived:
                 opened = Scene.open(folder)

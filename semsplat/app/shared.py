@@ -53,6 +53,7 @@ class SharedScene:
         self.locked: str | None = None  # a sentence, while edits are not possible
         self.work: Facts | None = None  # what goes on in the folder
         self._lock, self._saving = threading.RLock(), threading.Lock()
+        self._unsaved = 0  # changes of the list of edits that are not in the folder yet
         self._listeners: list[Callable[[Change], None]] = []
         self._authors: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # by number of the edit
         self.original, self.left_out = _finite(gaussians)
@@ -114,6 +115,24 @@ class SharedScene:
         """Show the original again and forget all edits, for good."""
         self._edited(lambda edits: (edits.cleared() if edits.entries else edits, None, "All edits were taken back"), by)
 
+    def reread_edits(self) -> None:
+        """Take over the edits of the folder when another program changed them; edits of this one are not lost.
+
+        Raises:
+            InputError: they are damaged.
+        """
+        if self.folder is None:
+            return
+        with self._lock:
+            if self._unsaved:  # they are about to be written: that is the news
+                return
+            edits = history_files.read(self.folder).beyond(self.original)
+            if _listed(edits) == _listed(self._now.history):
+                return
+            gaussians = edits.fold(self.original)
+            self._now = replace(self._now, version=self._now.version + 1, gaussians=gaussians, history=edits)
+        self._tell(Change("edits", "Edits were made outside of this page", None))
+
     def author(self, number: int) -> object:
         """Who did an edit since the session began; None: not known."""
         return self._authors.get(number)
@@ -158,16 +177,26 @@ class SharedScene:
             self._now = replace(self._now, version=self._now.version + 1, gaussians=gaussians, history=after)
             if by is not None and entry is None and after.last is not None:
                 self._authors[after.last.number] = by
+            self._unsaved += self.folder is not None
         author = self.author(entry.number) if entry else None
         self._tell(Change("edits", f"{entry.label}: this edit {said}" if entry else said, by, author))
         if self.folder is not None:
-            with self._saving:
-                history_files.write(self.folder, self._now.history)
+            try:
+                with self._saving:
+                    history_files.write(self.folder, self._now.history)
+            finally:
+                with self._lock:
+                    self._unsaved -= 1
         return entry
 
     def _tell(self, change: Change) -> None:
         for heard in list(self._listeners):
             heard(change)
+
+
+def _listed(edits: History) -> tuple[object, ...]:
+    """What a list of edits is, without the ids that its edits name."""
+    return edits.done, *((entry.number, entry.on, entry.label, entry.when) for entry in edits.entries)
 
 
 def _finite(gaussians: Gaussians) -> tuple[Gaussians, int]:

@@ -131,6 +131,20 @@ def test_edits_are_shared_undone_and_told(tmp_path):
     assert len(heard) == 4
 
 
+def test_edits_of_another_program_are_taken_over(tmp_path):
+    session, other, heard = Session(three_balls(5), folder=tmp_path), Session(three_balls(5), folder=tmp_path), []
+    session.listen(heard.append)
+    other.do(Delete(torch.arange(5)), "Delete red")
+    session.reread_edits()
+    assert len(session.gaussians) == 10 and heard[-1].said == "Edits were made outside of this page"
+    session.reread_edits()
+    session.do(Delete(torch.arange(5, 10)), "Delete green")  # its own writing is no news
+    session.reread_edits()
+    assert [change.said for change in heard] == ["Edits were made outside of this page", "Delete green"]
+    other.reread_edits()
+    assert other.gaussians.ids.tolist() == [10, 11, 12, 13, 14]
+
+
 def test_all_edits_are_taken_back_for_good_and_no_number_is_given_twice():
     session = Session(three_balls(5))
     session.do(Duplicate(torch.arange(5), (1.0, 0.0, 0.0)), "")

@@ -45,7 +45,8 @@ class Quick:
             (self.delete, f"Takes {name} away (X)."),
             (self.extract, f"Takes everything but {name} away (Shift X)."),
         ):
-            button.disabled, button.hint = not picked or bool(locked), locked or (says if picked else NOTHING_PICKED)
+            useless = not picked or (button is self.extract and picked == len(self._page.session.gaussians))
+            button.disabled, button.hint = useless or bool(locked), locked or (says if picked else NOTHING_PICKED)
         last, following = history.last, history.next
         self.undo.disabled, self.redo.disabled = not last or bool(locked), not following or bool(locked)
         self.undo.hint = locked or (f"{last.label}: takes it back (Ctrl Z)." if last else "No edits to take back.")
