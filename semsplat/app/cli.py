@@ -175,14 +175,15 @@ class View:
     port: int = 8080  # to serve on
     token: Text = None  # what visitors need (random; none on 127.0.0.1); the link that is printed holds it
     open: bool = False  # open the page in the browser
-    engine: Literal["auto", "browser", "server"] = "auto"  # who draws the scene; auto: the browser
+    engine: Literal["auto", "browser", "server"] = "auto"  # who draws the scene; auto: an NVIDIA GPU, else the browser
+    device: Device = "auto"  # auto takes an NVIDIA GPU when there is one
 
     def run(self, console: "Console") -> int:
         """Carry it out."""
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch comes: else its threads wait busily, and
         from .viewer import serve  # where a browser and other pages want the processor, pictures take twice as long
 
-        serve(self.scene, self.host, self.port, self.open, sayer(console), self.token, self.engine)
+        serve(self.scene, self.host, self.port, self.open, sayer(console), self.token, self.engine, self.device)
         return 0
 
 

@@ -83,12 +83,12 @@ class Session(SharedScene):
         self._weighing = threading.Lock()  # takes a second: nobody's edit waits for it
 
     @classmethod
-    def of(cls, scene: Scene) -> Self:
+    def of(cls, scene: Scene, device: torch.device | str = "cpu") -> Self:
         """The session of an opened scene folder."""
         psnr = scene.metrics.get("psnr")
         gaussians, fields = scene.meaning
         return cls(
-            gaussians,
+            gaussians.to(device),
             scene.views,
             scene.folder.resolve().name or str(scene.folder),
             psnr if isinstance(psnr, int | float) else None,
@@ -98,10 +98,16 @@ class Session(SharedScene):
         )
 
     @classmethod
-    def at(cls, path: str | Path) -> Self:
-        """The session of a scene folder, or of a file of Gaussians (anybody's .ply), which has no photos."""
+    def at(cls, path: str | Path, device: torch.device | str = "cpu") -> Self:
+        """The session of a scene folder, or of a file of Gaussians (anybody's .ply), which has no photos.
+
+        Args:
+            device: where the Gaussians are drawn, asked and edited.
+        """
         path = Path(path)
-        return cls(formats.read(path), title=path.name) if path.is_file() else cls.of(Scene.open(path))
+        if path.is_file():
+            return cls(formats.read(path).to(device), title=path.name)
+        return cls.of(Scene.open(path), device)
 
     def follow(self, scene: Scene, said: str = "") -> None:
         """Take the Gaussians and fields of the scene folder as they are now."""
@@ -109,7 +115,7 @@ class Session(SharedScene):
         psnr = scene.metrics.get("psnr")
         self.held_out_psnr = psnr if isinstance(psnr, int | float) else None
         self.meaning = Meaning(fields, self.meaning.cameras)
-        self.renew(gaussians, said)
+        self.renew(gaussians.to(self.original.means.device), said)
 
     # Questions
 

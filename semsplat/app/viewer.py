@@ -17,6 +17,7 @@ from .engines import FromServer, InBrowser
 from .follow import Follow
 from .layers import Rgb
 from .page import Page
+from .plan import pick_device
 from .poses import Pose
 from .session import Session
 from .shared import Change
@@ -182,6 +183,7 @@ def serve(
     say: Callable[[str], None] = print,
     token: str | None = None,
     engine: EngineName = "auto",
+    device: str = "auto",
 ) -> None:
     """Show a scene folder, or a file of Gaussians, in the browser until Ctrl-C.
 
@@ -189,11 +191,13 @@ def serve(
         say: gets the sentences for the terminal.
         token: what visitors need; without it, a random one where others than this computer can come in.
         engine: who draws; auto: the server if the Gaussians are on a GPU, else the browser.
+        device: cpu, cuda, or auto: an NVIDIA GPU if there is one and the browser is not to draw.
 
     Raises:
         InputError: no scene there, the host or port cannot be served on, or the token is too short.
     """
-    viewer = Viewer(Session.at(scene), host, port, engine=engine, token=token)
+    chosen = pick_device("cpu" if device == "auto" and engine == "browser" else device)
+    viewer = Viewer(Session.at(scene, chosen), host, port, engine=engine, token=token)
     url = viewer.start()
     try:
         assert viewer.server is not None  # it was started
