@@ -37,7 +37,7 @@ class Share:
             self.download = gui.add_button("Download", icon="download")
         with gui.add_folder("What the page shows"):
             self.marked = gui.add_checkbox("Mark picked", False, hint="Light up what is picked in what is saved here.")
-            self.size = gui.add_dropdown("Size", [AS_SHOWN, *SIZES], hint="Of the picture, in pixels.")
+            self.size = gui.add_dropdown("Picture size", [AS_SHOWN, *SIZES], hint="Of the picture, in pixels.")
             self.picture = gui.add_button("Picture", icon="photo-down", hint="This view as a PNG file.")
             self.html = gui.add_button(
                 "Web page",
