@@ -115,9 +115,9 @@ def test_edits_in_words(page):
     until(lambda: torch.equal(session.gaussians.means, before.means) and torch.equal(session.gaussians.sh, before.sh))
     like(page, PLACES[1], GREEN)
 
-    page.field("Do").fill("delete the anvil")
+    page.field("Do").fill("delete the unicorn")
     page.tab.keyboard.press("Enter")
-    page.tab.get_by_text("'anvil' is not found").wait_for()
+    page.tab.get_by_text("Nothing here is called 'unicorn'").wait_for()
     page.field("Do").fill("fly me to the moon")
     page.tab.keyboard.press("Enter")
     page.tab.get_by_text("is not understood; say what to do").wait_for()
