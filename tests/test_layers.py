@@ -13,7 +13,7 @@ FILES = sorted((ROOT / "semsplat").rglob("*.py"))
 LAYERS = {"splatting": 0, "distill": 1, "app": 2}
 HEAVY = {  # each is imported in one file; a second use goes through that file
     "numba", "gsplat", "av", "viser", "tyro", "plyfile", "matplotlib", "pycolmap", "tensorboard", "websockets",
-    "msgspec", "segment_anything",
+    "msgspec", "segment_anything", "zstandard",
 }  # fmt: skip
 LIGHT_COMMAND_LINE = ("torch", "numpy", "rich", "matplotlib", "numba", "viser", "av", "safetensors")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60  # lines

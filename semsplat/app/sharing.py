@@ -111,7 +111,7 @@ def checked(content: bytes) -> bytes:
 
 def suffixes() -> tuple[str, ...]:
     """Formats in which Gaussians can be saved."""
-    return tuple(sorted(name for name, kind in formats.FORMATS.items() if hasattr(kind, "write")))
+    return tuple(sorted(formats.writable()))
 
 
 def file_of(gaussians: Gaussians, suffix: str) -> bytes:

@@ -58,30 +58,42 @@ def read_elements(path: str | Path, names: tuple[str, ...]) -> dict[str, dict[st
 
 
 def write_vertices(path: str | Path, columns: Mapping[str, np.ndarray]) -> None:
-    """Write (n,) columns as element ``vertex``, binary little endian, in the order of the mapping; atomic.
+    """Write (n,) columns as element ``vertex``; see :func:`write_elements`."""
+    write_elements(path, {"vertex": columns})
+
+
+def write_elements(path: str | Path, elements: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Write elements of equally long columns, binary little endian, in the order of the mappings; atomic.
 
     Raises:
         InputError: the file cannot be written.
         ValueError: columns of unequal length, or a type that PLY does not have (64-bit integers, bool).
     """
-    columns = {name: np.asarray(column) for name, column in columns.items()}
-    kinds = {name: f"{column.dtype.kind}{column.dtype.itemsize}" for name, column in columns.items()}
-    if wrong := [name for name, kind in kinds.items() if kind not in _NAMES]:
-        raise ValueError(f"PLY has no type for column {wrong[0]!r} of {columns[wrong[0]].dtype}.")
-    lengths = {column.shape for column in columns.values()}
-    if len(lengths) != 1 or len(next(iter(lengths))) != 1:
-        raise ValueError(f"Columns of a PLY must be 1-dimensional and equally long, not {sorted(lengths)}.")
-    (count,) = next(iter(lengths))
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
-    header += [f"property {_NAMES[kind]} {name}" for name, kind in kinds.items()]
-    chunk = 1 << 16  # rows interleaved at a time: memory stays flat
+    header, tables = ["ply", "format binary_little_endian 1.0"], []
+    for element, mapping in elements.items():
+        columns = {name: np.asarray(column) for name, column in mapping.items()}
+        kinds = {name: f"{column.dtype.kind}{column.dtype.itemsize}" for name, column in columns.items()}
+        if wrong := [name for name, kind in kinds.items() if kind not in _NAMES]:
+            raise ValueError(f"PLY has no type for column {wrong[0]!r} of {columns[wrong[0]].dtype}.")
+        lengths = {column.shape for column in columns.values()}
+        if len(lengths) != 1 or len(next(iter(lengths))) != 1:
+            raise ValueError(f"Columns of a PLY must be 1-dimensional and equally long, not {sorted(lengths)}.")
+        header.append(f"element {element} {next(iter(lengths))[0]}")
+        header += [f"property {_NAMES[kind]} {name}" for name, kind in kinds.items()]
+        tables.append((np.dtype([(name, f"<{kind}") for name, kind in kinds.items()]), columns))
     with replacing(path) as temporary, temporary.open("wb") as stream:
         stream.write("\n".join([*header, "end_header", ""]).encode("ascii"))
-        for start in range(0, count, chunk):
-            rows = np.empty(min(chunk, count - start), [(name, f"<{kind}") for name, kind in kinds.items()])
-            for name, column in columns.items():
-                rows[name] = column[start : start + chunk]
-            stream.write(rows.tobytes())
+        for dtype, columns in tables:
+            _write_rows(stream, dtype, columns)
+
+
+def _write_rows(stream: BinaryIO, dtype: np.dtype, columns: Mapping[str, np.ndarray]) -> None:
+    count, chunk = len(next(iter(columns.values()))), 1 << 16  # rows interleaved at a time: memory stays flat
+    for start in range(0, count, chunk):
+        rows = np.empty(min(chunk, count - start), dtype)
+        for name, column in columns.items():
+            rows[name] = column[start : start + chunk]
+        stream.write(rows.tobytes())
 
 
 def _header(path: Path, stream: BinaryIO) -> tuple[str, list[_Element]]:

@@ -4,7 +4,6 @@
 rotations wxyz quaternions, ``f_rest`` runs over the coefficients of red, then green, then blue. The normals are zeros.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +13,15 @@ from torch import Tensor
 from .. import plyio
 from ..errors import InputError
 from ..gaussians import Gaussians
+from . import compressed_ply
+from .reading import LARGEST_LOGIT, Reading, dropped
 
-LARGEST_LOGIT = 20.0  # infinite opacity logits become this: an opacity of 1 - 2e-9
 _MEANS = ("x", "y", "z")
 _NORMALS = ("nx", "ny", "nz")
 _COLOR = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALES = ("scale_0", "scale_1", "scale_2")
 _ROTATIONS = ("rot_0", "rot_1", "rot_2", "rot_3")
 _NEEDED = (*_MEANS, *_COLOR, "opacity", *_SCALES, *_ROTATIONS)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A file of Gaussians with what reading it has to tell."""
-
-    gaussians: Gaussians
-    notes: tuple[str, ...] = ()  # a sentence for each thing that was changed or left out
-    extra: dict[str, Tensor] = field(default_factory=dict)  # other properties by name, (n,) each, in float64 or int64
 
 
 def read(path: str | Path) -> Gaussians:
@@ -41,13 +32,16 @@ def read(path: str | Path) -> Gaussians:
 def read_with_notes(path: str | Path) -> Reading:
     """Read a 3DGS .ply and say in notes what was mended.
 
-    Rows that are not finite or have a zero rotation are left out, infinite opacity logits become +-20.
+    A compressed one (PlayCanvas) is known by its header and read as such. Rows that are not finite or have a zero
+    rotation are left out, infinite opacity logits become +-20.
     A property ``id`` of distinct integers becomes the ids. Other unknown properties come back in ``extra``.
 
     Raises:
-        InputError: no PLY, a truncated one, a point cloud, mesh or packed PLY, or a wrong number of coefficients.
+        InputError: no PLY, a truncated one, a point cloud or mesh, or a wrong number of coefficients.
     """
     columns = plyio.read_vertices(path)
+    if compressed_ply.PACKED in columns:
+        return compressed_ply.read_with_notes(path)
     rest = _rest_names(path, columns)
     logits = _column(columns, "opacity")
     gaussians = Gaussians(
@@ -93,8 +87,6 @@ def write(path: str | Path, gaussians: Gaussians, ids: bool = False, extra: dict
 
 def _rest_names(path: str | Path, columns: dict[str, np.ndarray]) -> list[str]:
     """The f_rest properties in the order of their numbers, after a check that this is a table of Gaussians."""
-    if "packed_position" in columns:
-        raise InputError(f"{path} is a packed PLY (PlayCanvas); convert it to a plain 3DGS .ply first.")
     missing = [name for name in _NEEDED if name not in columns]
     if missing:
         kind = "a point cloud or a mesh" if "opacity" in missing and "scale_0" in missing else "incomplete"
@@ -126,14 +118,12 @@ def _read_ids(columns: dict[str, np.ndarray]) -> Tensor:
     return torch.from_numpy(ids) if whole and len(np.unique(ids)) == len(ids) else counted
 
 
-def _notes(path: str | Path, infinite: int, dropped: int, total: int) -> tuple[str, ...]:
+def _notes(path: str | Path, infinite: int, lost: int, total: int) -> tuple[str, ...]:
     notes = []
     if infinite:
         notes.append(f"{path}: {infinite} infinite opacity logits were set to +-{LARGEST_LOGIT:.0f}.")
-    if dropped:
-        notes.append(
-            f"{path}: {dropped} of {total} Gaussians are not finite or have a zero rotation and were left out."
-        )
+    if lost:
+        notes.append(dropped(path, lost, total))
     return tuple(notes)
 
 
