@@ -7,7 +7,7 @@ from .edits import Edits
 from .help import Help
 from .objects import Objects
 from .photos import PhotosPanel
-from .picked import Picked
+from .picked import Count, Picked
 from .proposals import Proposals
 from .quick import Quick
 from .share import Share
@@ -16,19 +16,24 @@ from .travel import Travel
 from .view import View
 from .work import Work
 
+ONE_LINE_OF_TABS = "[role=tab]{padding-inline:0.6em !important;font-size:0.8rem !important}"
+
 
 def build(page: Page) -> None:
     """Everything a visitor can read and press, on one page."""
     gui = page.client.gui
-    page.parts += [Status(page), Ask(page), Work(page), Picked(page), Quick(page)]
+    page.parts += [Status(page), Ask(page), Work(page), Count(page), Quick(page)]
+    gui.add_html(f"<style>{ONE_LINE_OF_TABS}</style>")
     tabs = gui.add_tab_group()
+    with tabs.add_tab("Select"):
+        page.parts.append(Picked(page))
     with tabs.add_tab("View"):
         page.parts += [View(page), Help(page)]
-    with tabs.add_tab("Photos"):
-        page.parts.append(PhotosPanel(page))
     with tabs.add_tab("Objects"):
         page.parts += [Objects(page), Proposals(page)]
     with tabs.add_tab("Edit"):
         page.parts += [Edits(page), EditList(page)]
+    with tabs.add_tab("Photos"):
+        page.parts.append(PhotosPanel(page))
     with tabs.add_tab("Share"):
         page.parts += [Share(page), Travel(page)]

@@ -23,8 +23,21 @@ CHANGES = {  # title: icon, hotkey, its modifier, what it does
 }
 
 
+class Count:
+    """How much is picked on this page, always in sight."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.text = page.client.gui.add_markdown(NOTHING_PICKED)
+
+    def refresh(self, what: What) -> None:
+        """Say how much is picked."""
+        if what in ("picked", "edits", "scene"):
+            self.text.content = described(self._page)
+
+
 class Picked:
-    """The selection of this page."""
+    """The tools of this page."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -32,17 +45,15 @@ class Picked:
         page.parts.append(self.tools)
         self.pointer = Pointer(page, self.tools)
         self._sliding = False
-        with page.client.gui.add_folder("Select"):
-            self._add_tools()
-            self._add_options()
-            self._add_changes()
+        self._add_tools()
+        self._add_options()
+        self._add_changes()
         self.tools.changed = self._show
         self.pointer.take(self.tools.tool)
 
     def refresh(self, what: What) -> None:
-        """Say how much is picked."""
+        """Show what the tool at hand can use."""
         if what in ("picked", "edits", "scene"):
-            self.text.content = described(self._page)
             self._show()
 
     def _add_tools(self) -> None:
@@ -87,7 +98,6 @@ class Picked:
 
     def _add_changes(self) -> None:
         gui, page, tools = self._page.client.gui, self._page, self.tools
-        self.text = gui.add_markdown(NOTHING_PICKED)
         does: dict[str, Any] = {
             "Grow": tools.grow,
             "Shrink": tools.shrink,

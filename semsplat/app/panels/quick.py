@@ -21,7 +21,7 @@ class Quick:
         self.extract = gui.add_button("Extract", icon="cut", hint="-")
         self.undo = gui.add_button("Undo", icon="arrow-back-up", color="gray", hint="-")
         self.redo = gui.add_button("Redo", icon="arrow-forward-up", color="gray", hint="-")
-        side_by_side(gui, [self.delete, self.extract, self.undo, self.redo], 2)
+        side_by_side(gui, [self.delete, self.extract, self.undo, self.redo], 4)
         self._keys("Delete what is picked", "trash", self.delete_picked, ("delete", None), ("X", None))
         self._keys("Extract: delete all but what is picked", "cut", self.keep_picked, ("X", "shift"))
         self._keys("Undo", "arrow-back-up", self.take_back, ("Z", "cmd/ctrl"))

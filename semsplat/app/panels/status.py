@@ -39,7 +39,7 @@ def status(session: Session, notes: tuple[str, ...] = ()) -> str:
         facts.append("fields: " + ", ".join(map(escaped, session.meaning.fields)))
     lines.append(" · ".join(facts))
     if session.generated:
-        lines.append("*This capture was made by a program; it is not a real place.*")
+        lines.append("*The capture was made by a program.*")
     if session.left_out:
         lines.append(f"{session.left_out:,} Gaussians are not finite and are left out.")
     return "\n\n".join([*lines, *map(escaped, notes)])
