@@ -5,12 +5,16 @@ from types import ModuleType
 
 from ..errors import InputError
 from ..gaussians import Gaussians
-from . import compressed_ply, ply, splat, spz
+from . import compressed_ply, gltf, ksplat, ply, sog, splat, spz
 from .reading import Reading
 
 FORMATS: dict[str, ModuleType] = {
     ".ply": ply,
     ".compressed.ply": compressed_ply,
+    ".glb": gltf,
+    ".gltf": gltf,
+    ".ksplat": ksplat,
+    ".sog": sog,
     ".splat": splat,
     ".spz": spz,
 }

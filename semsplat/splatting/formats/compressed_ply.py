@@ -44,6 +44,7 @@ def read(path: str | Path) -> Gaussians:
     return read_with_notes(path).gaussians
 
 
+@np.errstate(all="ignore")
 def read_with_notes(path: str | Path) -> Reading:
     """Read a compressed .ply, with or without ranges of colour and spherical harmonics.
 

@@ -31,6 +31,7 @@ def read(path: str | Path) -> Gaussians:
     return read_with_notes(path).gaussians
 
 
+@np.errstate(all="ignore")
 def read_with_notes(path: str | Path) -> Reading:
     """Read a .splat; rows that are not finite, have a negative scale or no rotation are left out, with a note.
 

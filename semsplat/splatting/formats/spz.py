@@ -69,6 +69,7 @@ def read(path: str | Path) -> Gaussians:
     return read_with_notes(path).gaussians
 
 
+@np.errstate(all="ignore")
 def read_with_notes(path: str | Path) -> Reading:
     """Read an .spz of version 2, 3 or 4; notes tell what of it is not used.
 

@@ -110,7 +110,7 @@ def test_other_things_get_a_sentence(tmp_path: Path) -> None:
     assert "truncated" in sentence(path)
     path.write_text("hello")
     assert "not a PLY" in sentence(path)
-    assert ".ply, .splat" in sentence(tmp_path / "a.obj")
+    assert ".ply, .sog" in sentence(tmp_path / "a.obj")
 
 
 def test_files_of_other_programs(captures: Path) -> None:
