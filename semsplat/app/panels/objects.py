@@ -9,9 +9,9 @@ from .. import keeping
 from ..browser import side_by_side
 from ..keeping import Row, there
 from ..page import Page, What
-from ..sharing import file_of, part_of, suffixes
+from ..sharing import file_of, part_of
 from ..widgets import element
-from .share import hand_over
+from .share import USUAL, hand_over
 
 SHOWN = 10  # rows at once
 LETTERS = 24  # of a name in a row
@@ -255,8 +255,8 @@ class Objects:
     def _save(self) -> None:
         row, session = self._row(), self._page.session
         if row is not None:
-            content = file_of(part_of(session.gaussians, row.ids), suffixes()[0])
-            hand_over(self._page, (session.title, row.thing.name), suffixes()[0], content)
+            content = file_of(part_of(session.gaussians, row.ids), USUAL)
+            hand_over(self._page, (session.title, row.thing.name), USUAL, content)
 
     def _forget(self) -> None:
         if self.chosen is not None:

@@ -22,6 +22,7 @@ from ..sharing import SIZES, file_name
 from ..splats import node
 
 ALL, PICKED, AS_SHOWN = "Whole scene", "What is picked", "As the page"
+USUAL = ".ply"  # format, unless another is chosen
 COPY = "navigator.clipboard?.writeText({text}).catch(() => undefined)"
 
 
@@ -33,7 +34,9 @@ class Share:
         gui = page.client.gui
         with gui.add_folder("Files of Gaussians"):
             self.what = gui.add_dropdown("What", [ALL, PICKED], hint="Edits are in it. Type to search objects.")
-            self.format = gui.add_dropdown("Format", sharing.suffixes(), hint=".ply opens in every 3DGS program.")
+            self.format = gui.add_dropdown(
+                "Format", sharing.suffixes(), initial_value=USUAL, hint=".ply opens in every 3DGS program."
+            )
             self.download = gui.add_button("Download", icon="download")
         with gui.add_folder("What the page shows"):
             self.marked = gui.add_checkbox("Mark picked", False, hint="Light up what is picked in what is saved here.")
