@@ -45,7 +45,7 @@ def run(request: Ask, console: Console) -> int:
     if not words:
         raise InputError('Nothing was asked; say what to look for: semsplat ask SCENE "red mug"')
     for path in request.export:
-        formats.check(path)
+        formats.check(path, to_write=True)
     device = pick_device(request.device)
     opened = Scene.open(request.scene)
     for name in request.views:

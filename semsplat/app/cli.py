@@ -152,7 +152,11 @@ class Render:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a scene as a file for other programs; the suffix picks the format (.ply)."""
+    """Write a scene as a file for other programs; the suffix picks the format.
+
+    .ply (exact), .compressed.ply, .spz and .splat (smaller), .glb and .gltf (KHR_gaussian_splatting). All of them
+    can be read, too, and so can .sog and .ksplat.
+    """
 
     scene: Positional[Path]  # folder of the scene, or a file of Gaussians
     out: Out  # the file to write

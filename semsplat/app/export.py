@@ -18,7 +18,7 @@ def export(source: Path, target: Path) -> int:
     Raises:
         InputError: an unknown suffix, no scene there, or a place that cannot be written.
     """
-    formats.check(target)
+    formats.check(target, to_write=True)
     gaussians = read(source)
     formats.write(target, gaussians)
     return len(gaussians)
