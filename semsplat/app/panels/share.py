@@ -125,10 +125,12 @@ class Share:
 
 
 def standing(page: Page) -> Pose:
-    """Where the page's camera is and what it turns around."""
+    """Where the page's camera is, what it turns around, and which way is up for it."""
     camera = page.client.camera
-    position, target = (torch.as_tensor(value).float() for value in (camera.position, camera.look_at))
-    return Pose(position, target, page.session.up.float().cpu(), float(camera.fov))
+    position, target, up = (
+        torch.as_tensor(value).float() for value in (camera.position, camera.look_at, camera.up_direction)
+    )
+    return Pose(position, target, up, float(camera.fov))
 
 
 def as_shown(page: Page, cameras: Sequence[Camera], marked: bool, solid: bool = False) -> tuple[Gaussians, Layer]:
