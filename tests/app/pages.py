@@ -1,5 +1,6 @@
 """One page in a real browser, and what a visitor does with it."""
 
+import contextlib
 import io
 import time
 
@@ -98,9 +99,27 @@ class Page:
     def field(self, label):
         return self.tab.locator(f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input').first
 
+    def slide(self, label, value):
+        """Type a number beside a slider."""
+        place = f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input[not(@type="hidden")]'
+        self.tab.locator(place).first.fill(value)
+        self.tab.locator(place).first.press("Enter")
+
+    def choose(self, label, option):
+        self.field(label).click()
+        self.tab.get_by_role("option", name=option, exact=True).click()
+
     def part(self, kind):
         """A part of this page's panel."""
         return until(lambda: next((part for part in self.visitor.parts if isinstance(part, kind)), None))
+
+    def saved(self, handle, folder):
+        """Press a button of the panel and wait for the file."""
+        with self.tab.expect_download() as download:
+            self.press(handle)
+        path = folder / download.value.suggested_filename
+        download.value.save_as(path)
+        return path
 
     def press(self, handle):
         """Press a button of the panel, of which this is the server's side."""
@@ -108,6 +127,18 @@ class Page:
 
     def tab_of(self, name):
         self.tab.get_by_role("tab", name=name, exact=True).click()
+
+    @contextlib.contextmanager
+    def another(self, chromium, address=None):
+        """Another page of the same viewer."""
+        before = len(self.viewer.pages)
+        other = Page(chromium, self.viewer, address)
+        try:
+            yield other
+        finally:
+            other.context.close()
+            until(lambda: len(self.viewer.pages) == before)
+        assert not other.errors
 
     def text(self):
         return self.tab.locator("body").inner_text()
