@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:
 	@echo "make demo   fit the bundled capture (writes $(SCENE)/), then show it when a person is at the terminal"
 	@echo "make view   show $(SCENE)/ in the browser; SCENE=folder for another"
-	@echo "make test   every test, in WORKERS=2 processes; those that drive a browser one after the other"
+	@echo "make test   every test, in WORKERS=2 processes"
 	@echo "make quick  the quick tests, under a minute"
 	@echo "make lint   ruff and pyright"
 	@echo "make clean  remove the environment, caches and $(SCENE)/"
@@ -28,7 +28,7 @@ view: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not browser" $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m browser $(PYTEST_ARGS)
 
 quick: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "$(QUICK)" $(PYTEST_ARGS)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..splatting.camera import Camera
 from ..splatting.edit import Edit
 from ..splatting.errors import SemsplatError
-from .browser import Client, camera_of, notify
+from .browser import Client, camera_of, is_open, notify
 from .engines import Engine
 from .layers import Layer
 from .look import NOTHING, Look
@@ -47,6 +47,7 @@ class Page:
         self.viewer, self.client, self.session = viewer, client, viewer.session
         self.look = Look()
         self.parts: list[Part] = []
+        self.furnished = False  # all parts are there and show the scene
         self.engine: Engine | None = None
         self.dark = False
         self.solids: set[str] = set()  # names of what is drawn among the Gaussians, such as handles: they need depth
@@ -160,6 +161,8 @@ class Page:
 
     def failed(self, error: Exception) -> None:
         """Tell the visitor what went wrong; the page goes on. What nobody foresaw also goes to the log."""
+        if not is_open(self.client):
+            return  # nobody is there to read it, and that may be why it failed
         text = str(error)
         if not isinstance(error, SemsplatError):
             logging.getLogger(__name__).error("A page's request failed.", exc_info=error)

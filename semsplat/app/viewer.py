@@ -163,6 +163,7 @@ class Viewer:
         panels.build(page)
         page.client.camera.on_update(page.moved)
         page.refresh("scene")
+        page.furnished = True
 
 
 def _open_at(server: Server, pose: Pose) -> None:

@@ -12,6 +12,7 @@ from small_scenes import pixel_of
 from semsplat.app.browser import camera_of
 
 SIZE = {"width": 1000, "height": 560}
+ON_VIEW = ("Show", "Compare", "Dark page", "All components")  # inputs of that tab
 PLACES = ((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
@@ -52,6 +53,8 @@ class Page:
 
     def settle(self):
         """Until everything is painted and clicks are listened to."""
+        until(lambda: self.visitor.furnished, 60)
+        until(lambda: self.viewer.splats is None or self.painted > 0)
         until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.splats)), 60)
         self.tab.wait_for_function("() => window.__viserPointer?.hasSceneClickFilter()")
         notice = self.tab.locator(".mantine-Notification-closeButton")
@@ -97,6 +100,8 @@ class Page:
         return self.tab.evaluate("window.semsplat.painted")
 
     def field(self, label):
+        if label in ON_VIEW:
+            self.tab_of("View")
         return self.tab.locator(f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input').first
 
     def slide(self, label, value):

@@ -195,6 +195,7 @@ def test_without_viser_s_private_parts_the_page_still_recolours(chromium, monkey
         first = "() => { let word; window.__viserMutable.scene.traverse(o => { const t = o.material?.uniforms"
         first += "?.textureBuffer?.value; if (t) word = t.image.data[7]; }); return word & 0xffffff; }"
         before = page.evaluate(first)
+        page.get_by_role("tab", name="View", exact=True).click()
         page.locator('xpath=//label[normalize-space()="Show"]/ancestor::div[2]//input').first.click()
         page.get_by_role("option", name="Depth").click()
         until(lambda: page.evaluate(first) != before)

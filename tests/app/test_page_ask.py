@@ -80,6 +80,7 @@ def test_heat_is_bright_where_the_answer_is_and_grey_elsewhere(page):
     until(lambda: page.painted > painted)
     assert page.visitor.look.shown == "Heat"
     until(lambda: page.field("Show").input_value() == "Heat")
+    page.tab_of("Select")
     press(page, "None")
     until(lambda: not len(page.visitor.look.picked))
     red, green, _ = page.colors()

@@ -57,6 +57,7 @@ class Sight(Page):
     def settle(self):
         super().settle()
         self.built()
+        self.tab_of("View")
 
     def built(self):
         until(lambda: any(isinstance(part, PhotosPanel) for part in self.visitor.parts))
@@ -248,7 +249,8 @@ def test_pictures_from_the_server_have_the_colours_and_the_page_s_background(chr
     viewer.start()
     try:
         page = Pictures(chromium, viewer, color_scheme="dark")
-        assert "the server, as pictures" in page.text()
+        page.tab_of("View")
+        until(lambda: "the server, as pictures" in page.text())
         for color, expected in zip(page.colors(), (RED, GREEN, BLUE), strict=True):
             near(color, expected)
         near(page.color((0.0, 0.0, 1.2)), (0.078, 0.078, 0.078), 0.02)

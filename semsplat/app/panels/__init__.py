@@ -28,7 +28,7 @@ def build(page: Page) -> None:
     with tabs.add_tab("Select"):
         page.parts.append(Picked(page))
     with tabs.add_tab("View"):
-        page.parts += [View(page), Help(page)]
+        page.parts.append(View(page))
     with tabs.add_tab("Objects"):
         page.parts += [Objects(page), Proposals(page)]
     with tabs.add_tab("Edit"):
@@ -37,3 +37,4 @@ def build(page: Page) -> None:
         page.parts.append(PhotosPanel(page))
     with tabs.add_tab("Share"):
         page.parts += [Share(page), Travel(page)]
+    page.parts.append(Help(page))
