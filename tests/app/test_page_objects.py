@@ -3,7 +3,7 @@
 import pytest
 import torch
 from pages import PLACES, Page, balls, until
-from small_scenes import BLUE, GREEN, RED, three_balls
+from small_scenes import BLUE, GREEN, RED, ball, three_balls
 
 from semsplat.app import keeping
 from semsplat.app.look import COLOUR, NOTHING, OBJECTS
@@ -13,6 +13,8 @@ from semsplat.app.session import Session
 from semsplat.app.viewer import Viewer
 from semsplat.distill import objects
 from semsplat.splatting import formats
+from semsplat.splatting.edit import Insert
+from semsplat.splatting.gaussians import Gaussians
 
 pytestmark = pytest.mark.browser
 NAMES = ("apple", "lime", "plum")  # red, green, blue
@@ -171,17 +173,21 @@ def test_a_copy_is_an_object_that_undo_takes_back(named):
     assert len(session.gaussians) == 600
 
 
-def test_what_the_scene_proposes_is_clicked_and_all_is_kept(page):
+def test_proposals_follow_the_slider_and_all_are_kept(page):
     panel, look = page.part(Proposals), page.visitor.look
+    yellow, pink = (
+        ball((1.2, 2.0, z), color, 200, 7) for z, color in ((0.6, (0.9, 0.8, 0.1)), (-0.6, (0.9, 0.2, 0.8)))
+    )
+    page.viewer.session.do(Insert(Gaussians.cat([yellow, pink])), "above and below blue: a whole of three parts")
+    page.settle()
     page.press(panel.find)
     until(lambda: look.proposed and look.shown == OBJECTS)
     until(lambda: not near(page.color(PLACES[2]), BLUE))
-    count = len(look.proposed)
+    count = len(panel.one.options) - 1  # parts of others too, which are not drawn
     page.tab.get_by_text(f"{count} proposal").wait_for()
-    before = look.proposed
-    page.slide("Part size", "0.9")
-    until(lambda: look.proposed is not before and panel.size.value == 0.9)
-    assert set().union(*(balls(thing.ids) for thing in look.proposed)) == {0, 1, 2}
+    page.slide("Part size", "1")
+    until(lambda: len(panel.one.options) - 1 < count)
+    page.tab.get_by_text(f"{len(panel.one.options) - 1} proposal").wait_for()
     page.click(PLACES[0])
     until(lambda: balls(look.picked) == {0})
     until(lambda: not panel.keep.disabled)
@@ -193,6 +199,6 @@ def test_what_the_scene_proposes_is_clicked_and_all_is_kept(page):
     until(lambda: not look.proposed)
     kept = things(page)
     assert one.name in kept
-    assert set().union(*(balls(thing.ids) for thing in kept.values())) == {0, 1, 2}
+    assert set().union(*(balls(thing.ids) for thing in kept.values())) == balls(page.viewer.session.gaussians.ids)
     assert look.shown == OBJECTS
     page.tab.get_by_text(f"{one.name} · {len(one.ids)}").first.wait_for()
