@@ -211,7 +211,7 @@ def _faded(rest: str) -> Command | None:
     if how == "opaque":
         if percent is None and half is None:
             raise InputError('"opaque" needs a share, such as: make the mug 50% opaque; or say: undo')
-        return Command("fade", things_of(things), amount=0.5 if half else share_of(percent))
+        return Command("fade", things_of(things), amount=0.5 if percent is None else share_of(percent))
     return Command("fade", things_of(things), amount=1.0 - (share_of(percent) if percent else FADE))
 
 
@@ -225,9 +225,10 @@ def _sized(rest: str) -> Command | None:
     if found is None:
         return None
     things, _, number, unit, how = found.groups()
-    factor = STEP if number is None else 1.0 + number_of(number) / 100 if unit == "%" else number_of(number)
+    share = number_of(number) / 100 if number is not None else 0.0
+    factor = STEP if number is None else 1.0 + share if unit == "%" else 100 * share
     if re.fullmatch(_SMALLER, how):
-        factor = 1.0 - number_of(number) / 100 if unit == "%" else 1.0 / factor_of(factor)
+        factor = 1.0 - share if unit == "%" else 1.0 / factor_of(factor)
     return Command("scale", things_of(things), amount=factor_of(factor))
 
 

@@ -90,8 +90,9 @@ def arriving(folder: Path, teacher: Teacher, made: maps.Maps) -> Iterator[Callab
 
     def show(gaussians: Gaussians, so_far: fit.Lifted) -> None:
         if is_new:
-            tensors = (t.cpu() for t in (gaussians.ids, so_far.codes, so_far.reliability, made.basis.rows))
-            fields.save(folder, StoredField(teacher.name, *tensors, teacher.memory(), {"arriving": True}))
+            ids, codes, reliability = gaussians.ids.cpu(), so_far.codes.cpu(), so_far.reliability.cpu()
+            basis, facts = made.basis.rows.cpu(), {"arriving": True}
+            fields.save(folder, StoredField(teacher.name, ids, codes, reliability, basis, teacher.memory(), facts))
 
     try:
         yield show

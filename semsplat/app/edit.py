@@ -27,7 +27,7 @@ def run(request: Edit, console: Console) -> int:
     session = Session.of(opened)
     training = [view for view in opened.views if not view.held_out] or list(opened.views)
     here = find_view(opened.views, request.viewpoint) if request.viewpoint else next(iter(training), None)
-    commands += [Command(verb) for verb, said in (("undo", request.undo), ("redo", request.redo)) if said]
+    commands += [Command("undo")] * request.undo + [Command("redo")] * request.redo
     changes = [*commands, *request.off, *request.on]
     if not changes and not request.list and not request.clear:
         raise InputError('Nothing was said to do; such as: semsplat edit SCENE "delete the mug", or --list')

@@ -1,6 +1,5 @@
 """What one viewer looks at: a layer, what is picked, what is hidden. Others have their own."""
 
-import functools
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -110,8 +109,12 @@ class Look:
         """The scene as this page sees it: with what it tries."""
         if not self.trial:
             return now
-        edited = functools.partial(functools.reduce, lambda gaussians, edit: edit(gaussians), self.trial)
-        return self._tried.of((now, self.trial), lambda: replace(now, gaussians=edited(now.gaussians)))
+        return self._tried.of((now, self.trial), lambda: replace(now, gaussians=self._edited(now.gaussians)))
+
+    def _edited(self, gaussians: Gaussians) -> Gaussians:
+        for edit in self.trial:
+            gaussians = edit(gaussians)
+        return gaussians
 
     def visible(self, now: Now) -> Float[Tensor, " n"] | None:
         """A factor on each Gaussian's opacity: 0 for what is hidden; None when all is shown."""

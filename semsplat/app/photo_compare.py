@@ -46,7 +46,7 @@ def compare(session: Session, view: View, longest: int = LONGEST) -> Comparison:
     photo, known = compared(view.frame, drawn, camera)
     decibels = float(psnr(drawn, photo)) + 10.0 * math.log10(known)
     difference = ramp((drawn - photo).abs().mean(-1) / WORST, LOW_TO_HIGH)
-    return Comparison(*(to_bytes(image) for image in (photo, drawn, difference)), decibels)
+    return Comparison(to_bytes(photo), to_bytes(drawn), to_bytes(difference), decibels)
 
 
 @dataclass(frozen=True)

@@ -174,10 +174,9 @@ class Stream:
                 now, sent = time.monotonic(), self._sent
                 calm_in = self._moved_at + CALM - now
                 ready_in = self._underway + self._arrival - self._spent - now if self._underway is not None else 0.0
-                fresh = sent is not None and sent.version == self._version
                 if ready_in > 0:
                     self._changed.wait(ready_in)
-                elif not fresh:
+                elif sent is None or sent.version != self._version:
                     return self._first(calm_in <= 0)
                 elif not sent.still and calm_in <= 0:
                     level = self._ladder.finer(sent.level)

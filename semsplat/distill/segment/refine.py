@@ -81,7 +81,7 @@ def _meant(scores: Float[Tensor, "n k"], selection: Bool[Tensor, " n"]) -> Bool[
 
 def _agreed(views: Sequence[View], selection: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
     """The round that agrees best with the views, the start among them."""
-    mass = sum(blend.T @ torch.ones_like(blend.alpha) for blend, _ in views)[:, 0].clamp_min(1e-2)
+    mass = torch.stack([(blend.T @ torch.ones_like(blend.alpha))[:, 0] for blend, _ in views]).sum(0).clamp_min(1e-2)
     lean = torch.where(selection, 1.0, -1.0).to(mass)  # belongs where above 0
     best, found = -1.0, selection
     for _ in range(ROUNDS + 1):
@@ -92,6 +92,7 @@ def _agreed(views: Sequence[View], selection: Bool[Tensor, " n"]) -> Bool[Tensor
         if belongs.any() and both > best * either:
             best, found = both / max(either, 1), belongs
         wrong = [wanted.to(mass) - mask.to(mass) for mask, (_, wanted) in zip(seen, views, strict=True)]
-        pull = sum(blend.T @ error[..., None] for error, (blend, _) in zip(wrong, views, strict=True))[:, 0]
+        pulls = [(blend.T @ error[..., None])[:, 0] for error, (blend, _) in zip(wrong, views, strict=True)]
+        pull = torch.stack(pulls).sum(0)
         lean = (lean + STEP * pull / mass).clamp(-1.0, 1.0)
     return found
