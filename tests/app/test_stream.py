@@ -143,11 +143,11 @@ def test_a_slow_full_picture_is_approached_in_steps_and_given_up_when_the_camera
     scene.drawn.clear()
     wander(page, stream, 0.3)
     until(lambda: any(width > 0.3 * WIDTH for width, _, _ in scene.drawn))  # it sharpens
-    place = scene.drawn[-1][2]
+    place, before = scene.drawn[-1][2], len(scene.drawn)
     page.move(-1.0)
     stream.moved()
     until(lambda: any(x == -1.0 for _, _, x in scene.drawn))
-    assert (WIDTH, True, place) not in scene.drawn
+    assert (WIDTH, True, place) not in scene.drawn[before + 1 :]  # one may have been on its way
 
 
 def test_a_changed_scene_is_drawn_anew(streams):
