@@ -190,16 +190,17 @@ def test_a_path_is_played_and_drawn_as_a_film(page, tmp_path):
     fly(page, ASIDE)
     page.press(panel.add)
     until(lambda: len(panel.keyframes) == 2 and panel.film.visible)
-    page.slide("Seconds", "1")
-    until(lambda: panel.seconds.value == 1.0)
+    page.slide("Seconds", "2")
+    until(lambda: panel.seconds.value == 2.0)
     page.press(panel.play)
-    until(lambda: (camera_of(visitor.client).center - start).norm() < 0.3)
+    half = 0.5 * (ASIDE.position - start).norm()
+    until(lambda: (camera_of(visitor.client).center - start).norm() < half)
     until(lambda: (camera_of(visitor.client).center - ASIDE.position).norm() < 1e-2)
     until(lambda: not panel.film.disabled)
     film = page.saved(panel.film, tmp_path)
     with av.open(str(film)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(frames) == 24
+    assert len(frames) == 48
     assert frames[0].shape == (360, 640, 3)
     until(lambda: not panel.film.disabled)
     page.slide("Seconds", "60")
