@@ -198,6 +198,7 @@ def test_without_viser_s_private_parts_the_page_still_recolours(chromium, monkey
         until(lambda: viewer.pages)
         until(lambda: page.evaluate(PAINTED, len(viewer.splats)), 60)
         assert page.evaluate("window.semsplat === undefined")
+        until(lambda: viewer.pages[-1].furnished)
         first = "() => { let word; window.__viserMutable.scene.traverse(o => { const t = o.material?.uniforms"
         first += "?.textureBuffer?.value; if (t) word = t.image.data[7]; }); return word & 0xffffff; }"
         before = page.evaluate(first)
