@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
+from ..splatting.ids import places
 from ..splatting.tensors import load_tensors, save_tensors
 
 FIELDS = "fields"  # folder in a scene folder
@@ -117,15 +118,9 @@ def attach(gaussians: Gaussians, stored: Iterable[StoredField]) -> tuple[Gaussia
     """
     columns, fields, width = [], {}, 0
     for one in stored:
-        known, order = one.ids.sort()
-        ids = gaussians.ids.cpu()
-        at = torch.searchsorted(known, ids).clamp_max(max(len(known) - 1, 0))
         table = torch.cat([one.codes, one.reliability[:, None]], dim=1)
-        if len(known):
-            rows = torch.where((known[at] == ids)[:, None], table[order[at]], 0.0)
-        else:
-            rows = table.new_zeros(len(ids), table.shape[1])
-        columns.append(rows.to(gaussians.means))
+        table = torch.cat([table, table.new_zeros(1, table.shape[1])])  # -1: the last row
+        columns.append(table[places(one.ids, gaussians.ids.cpu())].to(gaussians.means))
         dimension = one.codes.shape[1]
         place = slice(width, width + dimension)
         fields[one.teacher] = FeatureField(one.teacher, place, one.decoder, one.memory, one.facts)

@@ -39,8 +39,3 @@ def union(one: Int64[Tensor, " n"], other: Int64[Tensor, " m"]) -> Int64[Tensor,
 def without(one: Int64[Tensor, " n"], other: Int64[Tensor, " m"]) -> Int64[Tensor, " k"]:
     """In the first and not in the second."""
     return one[~torch.isin(one, other.to(one.device))]
-
-
-def common(one: Int64[Tensor, " n"], other: Int64[Tensor, " m"]) -> Int64[Tensor, " k"]:
-    """In both."""
-    return one[torch.isin(one, other.to(one.device))]

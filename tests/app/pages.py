@@ -104,11 +104,15 @@ class Page:
             self.tab_of("View")
         return self.tab.locator(f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input').first
 
+    def number(self, label):
+        """The number beside a slider."""
+        label = f'//label[normalize-space()="{label}"]'
+        return self.tab.locator(f'xpath={label}/ancestor::div[2]//input[not(@type="hidden")]').first
+
     def slide(self, label, value):
         """Type a number beside a slider."""
-        place = f'xpath=//label[normalize-space()="{label}"]/ancestor::div[2]//input[not(@type="hidden")]'
-        self.tab.locator(place).first.fill(value)
-        self.tab.locator(place).first.press("Enter")
+        self.number(label).fill(value)
+        self.number(label).press("Enter")
 
     def choose(self, label, option):
         self.field(label).click()

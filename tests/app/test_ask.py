@@ -4,33 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from furniture import front, furniture
 from rich.console import Console
 
-from semsplat.app import ask, cli, scene
+from semsplat.app import ask, cli
 from semsplat.app.cli_meaning import Ask
 from semsplat.distill import field as fields
 from semsplat.distill import objects
 from semsplat.splatting import formats
-from semsplat.splatting.capture.types import Frame
 from semsplat.splatting.errors import InputError
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Path:
-    """A scene folder of the furniture with a field of labels and a view whose photo is gone."""
-    folder = tmp_path / "room"
-    folder.mkdir()
-    gaussians, field, _ = furniture(0.08)
-    camera = front().camera
-    assert camera is not None
-    scene.write_json(folder / scene.CONFIG, {"semsplat": "0", "source": "nowhere", "resolution": 96})
-    scene.write_cameras(folder, [Frame("a.jpg", camera, folder / "gone.npy", False)], [])
-    scene.write_gaussians(folder, gaussians)
-    codes, ones = field.codes(gaussians), torch.ones(len(gaussians))
-    fields.save(folder, fields.StoredField("labels", gaussians.ids, codes, ones, field.decoder, field.memory))
-    return folder
 
 
 def run(*words: str) -> tuple[int, str]:

@@ -25,13 +25,6 @@ def viewer(tmp_path_factory):
     viewer.stop()
 
 
-@pytest.fixture
-def page(chromium, viewer):
-    page = Page(chromium, viewer)
-    yield page
-    page.close()
-
-
 def test_the_page_paints_the_splats_and_says_what_they_are(page):
     for color, expected in zip(page.colors(), (RED, GREEN, BLUE), strict=True):
         torch.testing.assert_close(color, torch.tensor(expected), atol=0.06, rtol=0)

@@ -3,33 +3,15 @@
 import pytest
 import torch
 from pages import PLACES, Page, balls, until
-from small_scenes import BALLS, GREEN, labelled_balls, three_balls, views
+from small_scenes import BALLS, GREEN, three_balls
 
 from semsplat.app.browser import camera_of
 from semsplat.app.layers_meaning import LOW_TO_HIGH
-from semsplat.app.meaning import Meaning
 from semsplat.app.session import Session
 from semsplat.app.viewer import Viewer
 
 pytestmark = pytest.mark.browser
 HOSTILE = "<img src=x onerror=window.hacked=1>"
-
-
-@pytest.fixture(scope="module")
-def viewer(tmp_path_factory):
-    gaussians, fields = labelled_balls()
-    session = Session(gaussians, views(tmp_path_factory.mktemp("photos")), "balls", meaning=Meaning(fields))
-    viewer = Viewer(session, port=0)
-    viewer.start()
-    yield viewer
-    viewer.stop()
-
-
-@pytest.fixture
-def page(chromium, viewer):
-    page = Page(chromium, viewer)
-    yield page
-    page.close()
 
 
 def ask(page, words, label="Find"):

@@ -3,29 +3,16 @@
 import pytest
 import torch
 from pages import PLACES, Page, balls, until
-from small_scenes import GREEN, RED, ball, labelled_balls, views
+from small_scenes import GREEN, RED, ball
 
 from semsplat.app.gizmo import AROUND
-from semsplat.app.meaning import Meaning
 from semsplat.app.poses import extent
-from semsplat.app.session import Session
-from semsplat.app.viewer import Viewer
 from semsplat.splatting.edit import Delete, pivot
 from semsplat.splatting.formats import ply
 
 pytestmark = pytest.mark.browser
 WHITE = (1.0, 1.0, 1.0)  # of an empty page
 ABOVE = (-1.2, -1.0, 0.95)  # the red ball
-
-
-@pytest.fixture(scope="module")
-def viewer(tmp_path_factory):
-    gaussians, fields = labelled_balls()
-    session = Session(gaussians, views(tmp_path_factory.mktemp("photos")), "balls", meaning=Meaning(fields))
-    viewer = Viewer(session, port=0)
-    viewer.start()
-    yield viewer
-    viewer.stop()
 
 
 @pytest.fixture

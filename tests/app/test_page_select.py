@@ -63,19 +63,6 @@ class Hand(Page):
         self.tab.keyboard.press(key)
         until(lambda: self.picked is not before)
 
-    def number(self, label):
-        """The number beside a slider."""
-        label = f'//label[normalize-space()="{label}"]'
-        return self.tab.locator(f'xpath={label}/ancestor::div[2]//input[not(@type="hidden")]').first
-
-    def slide(self, label, value):
-        self.number(label).fill(value)
-        self.number(label).press("Enter")
-
-    def choose(self, label, option):
-        self.field(label).click()
-        self.tab.get_by_role("option", name=option, exact=True).click()
-
 
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory):
