@@ -139,6 +139,7 @@ def test_known_names_history_and_what_is_not_meant(page):
         assert page.tab.get_by_role("option", name=name).count() == 1
     page.tab.get_by_role("option", name="blue ball").click()
     until(lambda: balls(page.visitor.look.picked) == {2})
+    until(lambda: page.field("Find").input_value() == "blue ball")
     ask(page, "the leftmost ball")
     until(lambda: balls(page.visitor.look.picked) == {0})
     until(lambda: page.visitor.look.asked.answer.kind == "cosine x fit")
