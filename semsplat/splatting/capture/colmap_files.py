@@ -22,6 +22,7 @@ _MODELS = {
     12: ("SIMPLE_DIVISION", 4), 13: ("DIVISION", 5), 14: ("SIMPLE_FISHEYE", 3), 15: ("FISHEYE", 4), 16: ("EUCM", 6),
     17: ("EQUIRECTANGULAR", 2),
 }  # fmt: skip
+PINHOLE = 1  # number of the model that is written
 _PARAMETERS = dict(_MODELS.values())
 _POINT = struct.Struct("<Q3d3BdQ")  # id, position, colour, error, length of the track (pairs of int32 follow)
 
