@@ -5,24 +5,25 @@ any edit of a list can be switched off and the others still mean the same.
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import torch
 from jaxtyping import Int64
 
-from . import formats, id_sets
+from . import formats
 from .edit_base import Edit, Minting, Named, Quaternion, Vector, as_tensor, between, counted, finite, mint, shown
 from .edit_color import Hue, Opacity, Tint
+from .edit_fill import Fill
 from .edit_place import LARGEST, SMALLEST, Move, Rotate, Scale, pivot, transformed, turn, unit
+from .edit_source import Sourced, plain, source_digest
 from .edit_table import Table
 from .errors import InputError
 from .gaussians import Gaussians
 from .project import rotations
 
 __all__ = [
-    "KINDS", "Delete", "Duplicate", "Edit", "Hue", "Insert", "Keep", "Minting", "Move", "Named", "Opacity",
+    "KINDS", "Delete", "Duplicate", "Edit", "Fill", "Hue", "Insert", "Keep", "Minting", "Move", "Named", "Opacity",
     "Quaternion", "Rotate", "Scale", "Tint", "Vector", "describe", "pivot", "source_digest", "turn",
 ]  # fmt: skip
 
@@ -87,7 +88,7 @@ class Duplicate(Named, Minting):
 
 
 @dataclass(frozen=True, eq=False)
-class Insert(Minting):
+class Insert(Sourced):
     """Add other Gaussians: turned and scaled about their origin, then moved. They have no features (zeros)."""
 
     source: Gaussians  # float32, on the CPU, without features; rows that are not finite are left out
@@ -123,13 +124,10 @@ class Insert(Minting):
         return cls(source, name, rotation, scale, (x, y, z))
 
     def __post_init__(self) -> None:
-        source = self.source.detach().to("cpu").float()
-        plain = source.replace(features=source.means.new_zeros(len(source), 0), ids=torch.arange(len(source)))
-        good = plain.is_finite()
+        kept = plain(self.source)
         rotation = unit(self.rotation)
         x, y, z = finite(self.by, 3, "place to insert at")
         by, scale = (x, y, z), between(self.scale, SMALLEST, LARGEST, "A scale of")
-        kept = plain if bool(good.all()) else plain[good].replace(ids=torch.arange(int(good.sum())))
         values = {"source": kept, "rotation": rotation, "by": by, "scale": scale}
         mint(self.number, kept.ids[:0])
         moved = (rotation, scale, by) != ((1.0, 0.0, 0.0, 0.0), 1.0, (0.0, 0.0, 0.0))
@@ -138,19 +136,9 @@ class Insert(Minting):
             object.__setattr__(self, name, value)
 
     @property
-    def minted(self) -> Int64[torch.Tensor, " k"]:
-        """See :attr:`Minting.minted`. Row k of ``source`` becomes ``minted[k]``."""
-        return mint(self.number, torch.arange(len(self.source)))
-
-    @property
     def work(self) -> int:
         """See :attr:`Edit.work`."""
         return len(self.source)
-
-    @cached_property
-    def digest(self) -> str:
-        """See :func:`source_digest`."""
-        return source_digest(self.source)
 
     def on(self, table: Table) -> None:
         """See :meth:`Edit.on`."""
@@ -162,15 +150,11 @@ class Insert(Minting):
 
 
 KINDS: dict[str, type[Edit]] = {
-    kind.__name__.lower(): kind for kind in (Delete, Keep, Tint, Hue, Opacity, Move, Rotate, Scale, Duplicate, Insert)
+    kind.__name__.lower(): kind
+    for kind in (Delete, Keep, Tint, Hue, Opacity, Move, Rotate, Scale, Duplicate, Insert, Fill)
 }  # by their names in files
 
 
 def describe(edit: Edit) -> str:
     """A short plain sentence for a list, without a full stop: Delete 312 Gaussians."""
     return edit.describe()
-
-
-def source_digest(source: Gaussians) -> str:
-    """Says what Gaussians are, but for features and ids: under this an inserted scene is saved."""
-    return id_sets.digest(source.means, source.quats, source.log_scales, source.logit_opacities, source.sh)

@@ -2,7 +2,7 @@
 
     edits.json           every edit with its parameters, in words and numbers; which are done, which are switched on
     edits.safetensors    the ids that they name, each set under its digest
-    edits/<digest>.ply   Gaussians that were inserted, each under its digest
+    edits/<digest>.ply   Gaussians that were inserted or filled in, each under its digest
 
 A process that ends in the middle of writing leaves what was there before.
 """
@@ -19,7 +19,8 @@ from typing import Any
 from torch import Tensor
 
 from . import id_sets
-from .edit import KINDS, Edit, Insert, Named, Quaternion, Vector, source_digest
+from .edit import KINDS, Edit, Named, Quaternion, Vector
+from .edit_source import Sourced, source_digest
 from .errors import InputError
 from .files import reason
 from .formats import ply
@@ -76,7 +77,7 @@ def write(folder: str | Path, history: History) -> None:
     """
     folder = Path(folder)
     with alone(folder / LOCK):
-        sources = {e.edit.digest: e.edit.source for e in history.entries if isinstance(e.edit, Insert)}
+        sources = {e.edit.source_key: e.edit.source for e in history.entries if isinstance(e.edit, Sourced)}
         for digest, source in sources.items():
             if not _source_path(folder, digest).exists():
                 ply.write(_source_path(folder, digest), source)
@@ -113,8 +114,8 @@ def _listed(entry: Entry) -> dict[str, Any]:
     }
     if isinstance(edit, Named):
         listed |= {"count": len(edit.ids), "ids": edit.digest}
-    if isinstance(edit, Insert):
-        listed |= {"count": len(edit.source), "source": edit.digest}
+    if isinstance(edit, Sourced):
+        listed |= {"count": len(edit.source), "source": edit.source_key}
     return listed | {name: getattr(edit, name) for name in _parameters(type(edit))}
 
 
@@ -165,7 +166,7 @@ def _entry(listed: Any, stored: _Stored) -> Entry:
     values = {name: _READERS[form](listed[name]) for name, form in _parameters(kind).items()}
     if issubclass(kind, Named):
         values["ids"] = stored.ids(listed["ids"])
-    if issubclass(kind, Insert):
+    if issubclass(kind, Sourced):
         values["source"] = stored.source(listed["source"])
     label, who, when = (_text(listed[name]) for name in ("label", "who", "when"))
     return Entry(number, kind(**values).numbered(number), label, on, who, when)

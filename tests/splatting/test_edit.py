@@ -16,6 +16,7 @@ from semsplat.splatting.edit import (
     Delete,
     Duplicate,
     Edit,
+    Fill,
     Hue,
     Insert,
     Keep,
@@ -53,6 +54,7 @@ def every_kind(ids: torch.Tensor = IDS) -> list[Edit]:
         Scale(ids, 1.7, (0.1, 0.2, 0.3)),
         Duplicate(ids, (0.0, 0.4, 0.0)),
         Insert(cloud(7, seed=4, sh_degree=1), "small.ply", (1.0, 0.2, 0.0, 0.0), 0.5, (1.0, 0.0, 0.0)),
+        Fill(ids, cloud(5, seed=6, sh_degree=0), 3),
     ]
 
 
@@ -106,11 +108,23 @@ def test_columns_that_stay_are_the_same_tensors() -> None:
 def test_nobody_there_is_no_change(ids: torch.Tensor) -> None:
     before = scene()
     for edit in every_kind(ids):
-        if not isinstance(edit, Keep | Insert):
+        if not isinstance(edit, Keep | Insert | Fill):
             after = edit(before)
             assert all(tensor is getattr(before, name) for name, tensor in after.tensors()), describe(edit)
             assert len(edit(before[:0])) == 0
     assert len(Insert(before[:0])(before)) == len(before)
+
+
+def test_a_filling_stands_in_the_place_of_others() -> None:
+    before, filling = scene(), cloud(5, seed=6, sh_degree=0)
+    edit = Fill(IDS, filling)
+    after = edit(before)
+    gone = int(torch.isin(before.ids, IDS).sum())
+    assert len(after) == len(before) - gone + 5 and same(Delete(IDS)(before), after[:-5])
+    assert torch.equal(after.ids[-5:], edit.minted) and torch.equal(after.means[-5:], filling.float().means)
+    assert torch.equal(after.sh[-5:, :1], filling.float().sh) and not after.sh[-5:, 1:].any()
+    assert describe(edit) == f"Fill with 5 Gaussians in the place of {len(IDS)} Gaussians"
+    assert describe(Fill(IDS[:0], filling)) == "Fill with 5 Gaussians"
 
 
 def test_keeping_is_deleting_the_others() -> None:
