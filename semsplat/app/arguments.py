@@ -22,8 +22,16 @@ Density = Annotated[Literal["mcmc", "classic"] | None, arg(metavar="{mcmc,classi
 Outside = Annotated[
     Literal["unknown", "empty", "kept"] | None, arg(metavar="{unknown,empty,kept}", help_behavior_hint="")
 ]
+Kind = Annotated[Literal["gaussians"] | None, arg(metavar="{gaussians}", help_behavior_hint="")]
+Up = Annotated[
+    Literal["upright", "y", "z", "-y", "-z"] | None, arg(metavar="{upright,y,z,-y,-z}", help_behavior_hint="")
+]
 Number = Annotated[float | None, arg(metavar="X", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]
+Names = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, arg(metavar="NAME", help_behavior_hint="may be repeated")]
+Questions = Annotated[
+    tuple[str, ...], tyro.conf.UseAppendAction, arg(metavar="WORDS", help_behavior_hint="may be repeated")
+]
 Text = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
 
 

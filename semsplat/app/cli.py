@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from .. import __version__
 from ..splatting.errors import SemsplatError
 from ..splatting.files import reason
-from . import cli_meaning
+from . import cli_export, cli_meaning
 from .arguments import Count, Density, Device, File, Number, Out, Outside, Positional, Text, parse, sayer
 
 if TYPE_CHECKING:
@@ -151,26 +151,6 @@ class Render:
 
 
 @dataclass(frozen=True)
-class Export:
-    """Write a scene as a file for other programs; the suffix picks the format.
-
-    .ply (exact), .compressed.ply, .spz and .splat (smaller), .glb and .gltf (KHR_gaussian_splatting). All of them
-    can be read, too, and so can .sog and .ksplat.
-    """
-
-    scene: Positional[Path]  # folder of the scene, or a file of Gaussians
-    out: Out  # the file to write
-
-    def run(self, console: "Console") -> int:
-        """Carry it out."""
-        from . import export
-
-        count = export.export(self.scene, self.out)
-        sayer(console)(f"{count:,} Gaussians written to {self.out}")
-        return 0
-
-
-@dataclass(frozen=True)
 class View:
     """Show a scene in the browser, until Ctrl-C; also while it is being fitted."""
 
@@ -196,7 +176,7 @@ COMMANDS = {
     "train": Train,
     "eval": Eval,
     "render": Render,
-    "export": Export,
+    **cli_export.COMMANDS,
     "view": View,
     **cli_meaning.COMMANDS,
 }

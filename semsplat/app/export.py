@@ -1,24 +1,149 @@
-"""``semsplat export``: a scene as a file that other programs open; the suffix picks the format."""
+"""``semsplat export``: a scene, or things in it, as files that other programs open.
 
+Each kind of file is written by a module of its own, with ``write(work)``; :data:`KINDS` lists them.
+"""
+
+import importlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..splatting import formats
-from ..splatting.gaussians import Gaussians
-from .scene import Scene
+from ..splatting.errors import InputError
+from .export_parts import AXES, Part, Say, Source, placement, stems
+
+if TYPE_CHECKING:
+    from .cli_export import Export
 
 
-def read(source: Path) -> Gaussians:
-    """The Gaussians of a scene folder, after its edits, or of a file of Gaussians."""
-    return formats.read(source) if source.is_file() else Scene.open(source).edited
+@dataclass(frozen=True)
+class Kind:
+    """One kind of export."""
+
+    module: str  # of this package; its write(work) writes the files
+    suffixes: tuple[str, ...]  # it can write; none: always a folder
+    means: tuple[str, ...] = ()  # suffixes that mean this kind when nothing is said
+    up: dict[str, str] | None = None  # which way is up in a file of a suffix, by convention; y when not given
+    turned: dict[str, tuple[float, float, float]] | None = None  # axes that its files have and our numbers have not
 
 
-def export(source: Path, target: Path) -> int:
-    """Write the Gaussians of ``source`` to ``target``; returns how many.
+_GAUSSIANS = tuple(sorted(formats.writable()))
+KINDS = {
+    "gaussians": Kind(
+        "export_gaussians",
+        _GAUSSIANS,
+        _GAUSSIANS,
+        up={".ply": "-y", ".compressed.ply": "-y", ".splat": "-y"},
+        turned={".spz": (1.0, -1.0, -1.0), ".glb": (-1.0, -1.0, 1.0), ".gltf": (-1.0, -1.0, 1.0)},
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a kind has to write."""
+
+    request: "Export"
+    kind: str
+    source: Source
+    parts: tuple[Part, ...]  # placed: part.placement goes from the scene to the file
+    suffix: str  # of the files; empty where a folder is written
+    one_file: bool  # OUT is the file; else a folder
+    say: Say
+
+    def files(self) -> list[tuple[Part, Path]]:
+        """Each part and its file; two of one name get different files."""
+        if self.one_file:
+            return [(self.parts[0], self.request.out)]
+        names = stems([part.name for part in self.parts])
+        return [(part, self.request.out / f"{name}{self.suffix}") for part, name in zip(self.parts, names, strict=True)]
+
+
+def export(request: "Export", say: Say) -> int:
+    """Write what is asked for; returns the exit status.
 
     Raises:
-        InputError: an unknown suffix, no scene there, or a place that cannot be written.
+        InputError: a wrong suffix or option, no scene or no such thing there, or a place that cannot be written.
     """
-    formats.check(target, to_write=True)
-    gaussians = read(source)
-    formats.write(target, gaussians)
-    return len(gaussians)
+    kind, suffix, one_file = kind_of(request)
+    if not math.isfinite(request.scale) or not 1e-6 <= request.scale <= 1e6:
+        raise InputError(f"--scale {request.scale:g} is not possible; give a factor from 1e-6 to 1e6.")
+    source = Source.open(request.scene)
+    for note in source.notes:
+        say(note)
+    parts = _parts(request, source, one_file)
+    axis = _axis(request, KINDS[kind], suffix)
+    placed = [
+        replace(part, placement=placement(part.gaussians, source.up, axis, request.center, request.scale))
+        for part in parts
+    ]
+    work = Work(request, kind, source, tuple(placed), suffix, one_file, say)
+    importlib.import_module(f".{KINDS[kind].module}", __package__).write(work)
+    return 0
+
+
+def kind_of(request: "Export") -> tuple[str, str, bool]:
+    """(kind, suffix, whether OUT is a file and no folder), from OUT, --format and --kind.
+
+    Raises:
+        InputError: they do not say what is to be written, or say what cannot be.
+    """
+    out, name = request.out, request.out.name.lower()
+    given = f".{request.format.lower().lstrip('.')}" if request.format else ""
+    ending = "" if given or out.is_dir() else _longest(name)
+    suffix = given or ending
+    kind = request.kind or next((kind for kind, its in KINDS.items() if suffix in its.means), None)
+    if kind is None and not suffix:
+        kinds = " or ".join(f"--kind {kind}" for kind, its in KINDS.items() if not its.suffixes)
+        raise InputError(
+            f"{out} has no suffix that is known ({', '.join(_known())}); for a folder with a file for each object say "
+            f"which, such as --format spz{', or ' + kinds if kinds else ''}."
+        )
+    if kind is None or (KINDS[kind].suffixes and suffix and suffix not in KINDS[kind].suffixes):
+        can = ", ".join(KINDS[kind].suffixes) if kind else ", ".join(_known())
+        raise InputError(f"'{suffix}' cannot be written{f' as {kind}' if kind else ''}; use {can}.")
+    if not KINDS[kind].suffixes:
+        return kind, "", False
+    if not suffix:
+        raise InputError(f"Say in which format: --format {KINDS[kind].suffixes[0][1:]} writes a file for each object.")
+    if out.is_dir() and not given:
+        raise InputError(f"{out} is a folder; --format {suffix[1:]} writes a file for each object into it.")
+    return kind, suffix, not given
+
+
+def _parts(request: "Export", source: Source, one_file: bool) -> list[Part]:
+    """What is exported, in the order it was asked for."""
+    if request.all_objects and (request.object or request.ask):
+        raise InputError("--all-objects exports every object: leave --object and --ask out.")
+    if request.all_objects and one_file:
+        raise InputError(
+            f"--all-objects writes a file for each object: give a folder with -o and a --format, in place of "
+            f"{request.out}."
+        )
+    if request.all_objects:
+        return source.all_named()
+    parts = [source.named(name) for name in request.object] + [source.asked(words) for words in request.ask]
+    if not parts:
+        return [source.whole()]
+    return [source.together(parts)] if one_file else parts
+
+
+def _axis(request: "Export", kind: Kind, suffix: str) -> tuple[float, float, float] | None:
+    """The direction in our numbers that --up asks for."""
+    if request.up is None:
+        return None
+    wanted = request.up if request.up != "upright" else (kind.up or {}).get(suffix, "y")
+    x, y, z = (kind.turned or {}).get(suffix, (1.0, 1.0, 1.0))
+    a, b, c = AXES[wanted]
+    return x * a, y * b, z * c
+
+
+def _known() -> Sequence[str]:
+    return sorted({suffix for kind in KINDS.values() for suffix in kind.suffixes})
+
+
+def _longest(name: str) -> str:
+    fitting = [suffix for suffix in (*_known(), *formats.FORMATS) if name.endswith(suffix)]
+    return max(fitting, key=len, default=Path(name).suffix)

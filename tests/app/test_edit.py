@@ -8,6 +8,7 @@ from furniture import NAMES, furniture
 from rich.console import Console
 
 from semsplat.app import ask, cli, edit, export
+from semsplat.app.cli_export import Export
 from semsplat.app.cli_meaning import Ask, Edit
 from semsplat.app.scene import Scene
 from semsplat.distill import objects
@@ -51,8 +52,8 @@ def test_what_is_done_is_said_kept_and_taken_back(room: Path, tmp_path: Path) ->
 
 def test_export_and_questions_see_the_edited_scene(room: Path, tmp_path: Path) -> None:
     run(str(room), "delete the red mug", "duplicate the bowl 1 up")
-    count = export.export(room, tmp_path / "room.ply")
-    assert count == len(formats.read(tmp_path / "room.ply")) == len(Scene.open(room).edited)
+    assert export.export(Export(room, tmp_path / "room.ply"), print) == 0
+    assert len(formats.read(tmp_path / "room.ply")) == len(Scene.open(room).edited)
     request = cli.parse(cli.COMMANDS, "", ["ask", str(room), "bowl", "--name", "bowls"])
     assert isinstance(request, Ask)
     ask.run(request, Console(record=True, width=400))

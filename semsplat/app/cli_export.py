@@ -1,0 +1,42 @@
+"""The subcommand that takes things away as files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .arguments import Kind, Names, Out, Positional, Questions, Text, Up, sayer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a scene, or things in it, as files for other programs; the suffix picks the format.
+
+    .ply (exact), .compressed.ply, .spz and .splat (smaller), .glb and .gltf (KHR_gaussian_splatting) hold Gaussians.
+    All of them can be read, too, and so can .sog and .ksplat.
+
+    Several things go into one file together; with --format OUT is a folder, and each gets a file of its own, named
+    after it: semsplat export room --all-objects --format spz -o things
+    """
+
+    scene: Positional[Path]  # folder of the scene, or a file of Gaussians
+    out: Out  # the file to write; with --format the folder
+    object: Names = ()  # a named object of the scene (semsplat objects lists them); everything when not given
+    ask: Questions = ()  # what a question finds, as semsplat ask does: "mug on the table"
+    all_objects: bool = False  # every named object, wholes and parts, each in a file of its own
+    format: Text = None  # ply, spz, ...: OUT is a folder, and each thing becomes a file in it
+    kind: Kind = None  # what is written (what the suffix says)
+    center: bool = False  # put the origin under the thing's middle, where it stands
+    up: Up = None  # turn the scene's up to this axis; upright: as programs expect it (y; -y in .ply and .splat)
+    scale: float = 1.0  # units of the file for a unit of the scene
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from . import export
+
+        return export.export(self, sayer(console))
+
+
+COMMANDS = {"export": Export}
