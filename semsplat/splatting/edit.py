@@ -13,7 +13,7 @@ from jaxtyping import Int64
 
 from . import formats
 from .edit_base import Edit, Minting, Named, Quaternion, Vector, as_tensor, between, counted, finite, mint, shown
-from .edit_color import Hue, Opacity, Tint
+from .edit_color import Gain, Hue, Opacity, Tint
 from .edit_fill import Fill
 from .edit_place import LARGEST, SMALLEST, Move, Rotate, Scale, pivot, transformed, turn, unit
 from .edit_source import Sourced, plain, source_digest
@@ -23,8 +23,8 @@ from .gaussians import Gaussians
 from .project import rotations
 
 __all__ = [
-    "KINDS", "Delete", "Duplicate", "Edit", "Fill", "Hue", "Insert", "Keep", "Minting", "Move", "Named", "Opacity",
-    "Quaternion", "Rotate", "Scale", "Tint", "Vector", "describe", "pivot", "source_digest", "turn",
+    "KINDS", "Delete", "Duplicate", "Edit", "Fill", "Gain", "Hue", "Insert", "Keep", "Minting", "Move", "Named",
+    "Opacity", "Quaternion", "Rotate", "Scale", "Tint", "Vector", "describe", "pivot", "source_digest", "turn",
 ]  # fmt: skip
 
 
@@ -96,6 +96,7 @@ class Insert(Sourced):
     rotation: Quaternion = (1.0, 0.0, 0.0, 0.0)
     scale: float = 1.0
     by: Vector = (0.0, 0.0, 0.0)  # world units of the scene that they come into
+    light: Vector | None = None  # that they were taken in, when it is known: see light.light_of of their own scene
     number: int = 1  # its own in a list of edits, which gives it
     _placed: Gaussians = field(init=False, repr=False)
 
@@ -116,19 +117,21 @@ class Insert(Sourced):
         name: str,
         rotation: Quaternion = (1.0, 0.0, 0.0, 0.0),
         scale: float = 1.0,
+        light: Vector | None = None,
     ) -> Self:
         """The Gaussians so that their middle (:func:`pivot`) comes to lie on a point, turned and scaled about it."""
         middle = as_tensor(pivot(source, source.ids), torch.zeros(1, 3, dtype=torch.float64))
         turned = scale * (rotations(torch.tensor([unit(rotation)], dtype=torch.float64))[0] @ middle)
         x, y, z = (as_tensor(point, turned) - turned).tolist()
-        return cls(source, name, rotation, scale, (x, y, z))
+        return cls(source, name, rotation, scale, (x, y, z), light)
 
     def __post_init__(self) -> None:
         kept = plain(self.source)
         rotation = unit(self.rotation)
         x, y, z = finite(self.by, 3, "place to insert at")
         by, scale = (x, y, z), between(self.scale, SMALLEST, LARGEST, "A scale of")
-        values = {"source": kept, "rotation": rotation, "by": by, "scale": scale}
+        light = None if self.light is None else finite(self.light, 3, "light")
+        values = {"source": kept, "rotation": rotation, "by": by, "scale": scale, "light": light}
         mint(self.number, kept.ids[:0])
         moved = (rotation, scale, by) != ((1.0, 0.0, 0.0, 0.0), 1.0, (0.0, 0.0, 0.0))
         values["_placed"] = transformed(kept, rotation, scale, by) if moved else kept
@@ -151,7 +154,7 @@ class Insert(Sourced):
 
 KINDS: dict[str, type[Edit]] = {
     kind.__name__.lower(): kind
-    for kind in (Delete, Keep, Tint, Hue, Opacity, Move, Rotate, Scale, Duplicate, Insert, Fill)
+    for kind in (Delete, Keep, Tint, Hue, Gain, Opacity, Move, Rotate, Scale, Duplicate, Insert, Fill)
 }  # by their names in files
 
 

@@ -75,6 +75,35 @@ class Hue(Named):
 
 
 @dataclass(frozen=True, eq=False)
+class Gain(Named):
+    """Multiply the colours of a picture of them, each channel by its own factor: exposure and white balance.
+
+    This is von Kries' diagonal model on colours as they are shown (sRGB), which is what the spherical harmonics hold,
+    so all bands follow exactly. A factor f on the light itself is about ``f ** (1 / 2.2)`` here: see :mod:`.light`.
+    """
+
+    gains: Vector  # of red, green, blue, each from 1/100 to 100; 1, 1, 1 changes nothing
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        gains = tuple(between(part, 1.0 / 100, 100.0, "A gain of") for part in finite(self.gains, 3, "set of gains"))
+        object.__setattr__(self, "gains", gains)
+
+    def on(self, table: Table) -> None:
+        """See :meth:`Edit.on`."""
+        rows = table.rows(self.ids)
+        sh = table.column("sh", rows)
+        gains = as_tensor(self.gains, sh)
+        sh = sh * gains
+        sh[:, 0] += spherical_harmonics.from_color(0.5 * gains)  # of the 0.5 in front of the spherical harmonics
+        table.write("sh", rows, sh)
+
+    def describe(self) -> str:
+        """See :meth:`Edit.describe`."""
+        return f"Red, green, blue of {self.them} times {shown(self.gains)}"
+
+
+@dataclass(frozen=True, eq=False)
 class Opacity(Named):
     """Multiply their opacities."""
 

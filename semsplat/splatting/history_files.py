@@ -124,6 +124,11 @@ def _parameters(kind: type[Edit]) -> dict[str, Any]:
     return {f.name: f.type for f in dataclasses.fields(kind) if f.init and f.name not in ("ids", "source", "number")}
 
 
+def _later(kind: type[Edit]) -> set[str]:
+    """Fields that lists of earlier releases lack: what may be nothing is nothing there."""
+    return {name for name, form in _parameters(kind).items() if form == Vector | None}
+
+
 @dataclass
 class _Stored:
     """The ids and Gaussians that the list names; each is read and checked once."""
@@ -163,7 +168,8 @@ def _entry(listed: Any, stored: _Stored) -> Entry:
     kind, number, on = KINDS[_text(listed["type"])], listed["number"], listed["on"]
     if not isinstance(on, bool) or not _whole(number, 1):
         raise TypeError(f"{str(listed)[:60]} is no edit")
-    values = {name: _READERS[form](listed[name]) for name, form in _parameters(kind).items()}
+    there = {name: form for name, form in _parameters(kind).items() if name in listed or name not in _later(kind)}
+    values = {name: _READERS[form](listed[name]) for name, form in there.items()}
     if issubclass(kind, Named):
         values["ids"] = stored.ids(listed["ids"])
     if issubclass(kind, Sourced):
@@ -193,7 +199,13 @@ def _numbers(count: int) -> Callable[[Any], tuple[float, ...]]:
     return read
 
 
-_READERS: dict[Any, Callable[[Any], Any]] = {str: _text, float: _number, Vector: _numbers(3), Quaternion: _numbers(4)}
+def _light(value: Any) -> tuple[float, ...] | None:
+    return None if value is None else _numbers(3)(value)
+
+
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    str: _text, float: _number, Vector: _numbers(3), Quaternion: _numbers(4), Vector | None: _light,
+}  # fmt: skip
 
 
 def _named_now(folder: Path) -> set[str]:

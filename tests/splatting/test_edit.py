@@ -17,6 +17,7 @@ from semsplat.splatting.edit import (
     Duplicate,
     Edit,
     Fill,
+    Gain,
     Hue,
     Insert,
     Keep,
@@ -48,12 +49,13 @@ def every_kind(ids: torch.Tensor = IDS) -> list[Edit]:
         *([Keep(ids)] if len(ids) else []),
         Tint(ids, (0.9, 0.1, 0.2), 0.8, 0.5),
         Hue(ids, 100.0),
+        Gain(ids, (1.3, 1.0, 0.7)),
         Opacity(ids, 0.5),
         Move(ids, (0.2, 0.0, -0.1)),
         Rotate(ids, (0.9, 0.1, -0.3, 0.2), (0.1, 0.2, 0.3)),
         Scale(ids, 1.7, (0.1, 0.2, 0.3)),
         Duplicate(ids, (0.0, 0.4, 0.0)),
-        Insert(cloud(7, seed=4, sh_degree=1), "small.ply", (1.0, 0.2, 0.0, 0.0), 0.5, (1.0, 0.0, 0.0)),
+        Insert(cloud(7, seed=4, sh_degree=1), "small.ply", (1.0, 0.2, 0.0, 0.0), 0.5, (1.0, 0.0, 0.0), (0.4, 0.5, 0.3)),
         Fill(ids, cloud(5, seed=6, sh_degree=0), 3),
     ]
 
@@ -97,7 +99,7 @@ def test_columns_that_stay_are_the_same_tensors() -> None:
     changed = {
         type(edit): {n for n, t in edit(before).tensors() if t is not getattr(before, n)} for edit in every_kind()
     }
-    assert changed[Tint] == changed[Hue] == {"sh"}
+    assert changed[Tint] == changed[Hue] == changed[Gain] == {"sh"}
     assert changed[Opacity] == {"logit_opacities"}
     assert changed[Move] == {"means"}
     assert changed[Rotate] == {"means", "quats", "sh"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from test_edit import IDS, every_kind, same, scene
 
 from semsplat.splatting.edit import Delete, Duplicate, Edit, Minting, Move, Opacity, Tint
+from semsplat.splatting.edit_base import number_above
 from semsplat.splatting.errors import InputError
 from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.history import Folds, History
@@ -121,7 +122,7 @@ def test_a_scene_that_was_edited_before_keeps_its_ids() -> None:
     assert History.over(scene()).next_number == History.over(scene()[:0]).next_number == 1
     assert History(next_number=99).beyond(edited).next_number == 99
     with pytest.raises(InputError, match="already"):
-        History(next_number=10).do(Duplicate(edited.ids, (1.0, 0.0, 0.0))).fold(edited)
+        History(next_number=number_above(edited.ids) - 1).do(Duplicate(edited.ids, (1.0, 0.0, 0.0))).fold(edited)
 
 
 def test_another_original_is_folded_anew() -> None:

@@ -221,3 +221,13 @@ def test_one_set_for_all_edits_of_a_selection(tmp_path: Path) -> None:
     found = saved(tmp_path, history)
     assert len(id_sets.load_tensors(tmp_path / history_files.SETS, "")[0]) == 1
     assert all(isinstance(e.edit, Named) and torch.equal(e.edit.ids, IDS) for e in found.entries)
+
+
+def test_a_list_of_an_earlier_release_opens(tmp_path: Path) -> None:
+    saved(tmp_path, History().do(Insert(cloud(3, sh_degree=1), "old.ply", light=(0.4, 0.5, 0.6))))
+    path = tmp_path / history_files.EDITS
+    content = json.loads(path.read_text())
+    assert content["edits"][0].pop("light") == [0.4, 0.5, 0.6]
+    path.write_text(json.dumps(content))
+    edit = history_files.read(tmp_path).entries[0].edit
+    assert isinstance(edit, Insert) and edit.light is None and edit.name == "old.ply"
