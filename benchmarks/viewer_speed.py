@@ -30,6 +30,7 @@ from semsplat.splatting.edit import Delete
 from semsplat.splatting.gaussians import Gaussians
 
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+TYPING = 150  # ms from the last letter to Enter, as people type
 NO_DRAWING = "WebGL2RenderingContext.prototype.drawElementsInstanced = function () {};"
 HERE = """(count) => { let drawn = 0; window.__viserMutable?.scene?.traverse((o) => {
   if (o.material?.uniforms?.textureBuffer) drawn += o.geometry.instanceCount; }); return drawn >= count; }"""
@@ -136,6 +137,8 @@ def _acts(one: Browser) -> dict[str, Callable[[], None]]:
 
     def ask() -> None:
         one.field("Find").fill(next(words))
+        tab.wait_for_timeout(TYPING)
+        one.mark()
         one.field("Find").press("Enter")
 
     def undone() -> None:

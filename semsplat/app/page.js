@@ -63,11 +63,13 @@
   setInterval(() => Object.keys(wanted).forEach(apply), 250);
 
   // 3. Enter in a form waits until its last letter was sent: viser sends one message in 50 ms and forgets the others.
+  let typed = -Infinity;
+  document.addEventListener("input", () => { typed = performance.now(); }, true);
   document.addEventListener("keydown", (event) => {
     const form = event.key === "Enter" && !event.isComposing && event.target.closest?.("form");
     if (!form) return;
     event.preventDefault();
-    setTimeout(() => form.requestSubmit(), 120);
+    setTimeout(() => form.requestSubmit(), Math.max(0, typed + 120 - performance.now()));
   }, true);
 
   // 4. What a text field is for, in grey while it is empty; and a way to it for keys.

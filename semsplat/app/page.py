@@ -91,9 +91,12 @@ class Page:
 
     def refresh(self, what: What) -> None:
         """Let every part of the panel show what changed, and draw."""
+        first = what == "picked" and not self.look.trial
+        if first:  # people look at the scene, and the panel hardly ever changes it
+            self.redraw()
         for part in self.parts:
             part.refresh(what)
-        if what != "work":
+        if what != "work" and (self.look.trial or not first):
             self.redraw()
 
     def pick(self, ids: Int64[Tensor, " k"]) -> None:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..distill.segment import Box, Click, Graph, Prompt, Scribble
 from ..distill.segment.choose import Size
+from ..distill.segment.prompts import NothingThere
 from ..splatting.camera import Camera
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import places, union, without
-from ..splatting.pixel import row
 from . import regions
 from .look import NOTHING, Look
 from .meaning import PROMPTED, Chosen
@@ -22,7 +22,6 @@ from .session import Session
 
 SIDE = 512  # pixels of the longest side of the picture in which strokes and boxes are understood
 RIM, RIM_SHARE = 2.0, 0.03  # pixels and share of a box by which it is widened: hands draw too close, and edges are soft
-SEEN = 0.1  # coverage below which there is nothing to point at
 
 
 @dataclass(frozen=True)
@@ -159,13 +158,13 @@ class Tools:
         if (self.field or self._page.session.meaning.pointing) == PROMPTED:
             camera = _small(camera)
         x, y = (min(max(p, 0.0), 1.0 - 1e-6) * n for p, n in zip(place, (camera.width, camera.height), strict=True))
-        if row(self._seen(), camera, int(x), int(y))[1].sum().item() < SEEN:
+        try:
+            self._point([Click(camera, x, y)], modifier)
+        except NothingThere:
             if modifier is None and len(self._page.look.picked):
                 self._page.pick(NOTHING)
             elif modifier is None:
                 self._page.say("Nothing is there", "Click on a thing of the scene.")
-            return
-        self._point([Click(camera, x, y)], modifier)
 
     def box(self, camera: Camera, low: tuple[float, float], high: tuple[float, float], modifier: str | None) -> None:
         """A box was drawn."""

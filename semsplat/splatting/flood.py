@@ -25,5 +25,6 @@ def flood(
     room = len(neighbours) + len(seeds) + 1
     high = entries.float().contiguous().numpy()
     begun = seeds.contiguous().numpy()
-    paths.flood(starts, neighbours, steps, high, begun, np.empty(room, np.float32), np.empty(room, np.int64), costs)
+    heap = np.empty(room, np.float32), np.empty(room, np.int64)
+    paths.flood(starts, neighbours, steps, high, begun, *heap, np.empty(len(high) + 1, np.int64), costs)
     return torch.from_numpy(costs)

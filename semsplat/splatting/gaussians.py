@@ -91,6 +91,8 @@ class Gaussians:
         return len(self.means)
 
     def __getitem__(self, rows: Bool[Tensor, " n"] | Int64[Tensor, " m"] | slice) -> Self:
+        if isinstance(rows, Tensor) and rows.dtype == torch.bool:
+            rows = rows.nonzero()[:, 0]  # once, not for each column
         return self.map(lambda tensor: tensor[rows])
 
     def to(self, device: torch.device | str) -> Self:

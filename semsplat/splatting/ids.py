@@ -10,8 +10,11 @@ def places(known: Int64[Tensor, " n"], wanted: Int64[Tensor, " k"]) -> Int64[Ten
     wanted = wanted.to(known.device)
     if not len(known):
         return torch.full_like(wanted, -1)
+    if bool((known.diff() > 0).all()):
+        at = torch.searchsorted(known, wanted).clamp_max_(len(known) - 1)
+        return torch.where(known[at] == wanted, at, -1)
     ordered, order = known.sort()
-    at = torch.searchsorted(ordered, wanted).clamp_max(len(known) - 1)
+    at = torch.searchsorted(ordered, wanted).clamp_max_(len(known) - 1)
     return torch.where(ordered[at] == wanted, order[at], -1)
 
 

@@ -223,7 +223,7 @@ def test_a_file_is_inserted_where_one_looks(page, tmp_path):
     until(lambda: len(session.gaussians) == 700)
     added = session.gaussians.means[600:]
     assert (added.mean(0) - torch.tensor(PLACES[1])).norm() < 1.0  # what is in the middle of the view
-    assert page.visitor.look.picked.tolist() == session.gaussians.ids[600:].tolist()
+    until(lambda: page.visitor.look.picked.tolist() == session.gaussians.ids[600:].tolist())
     assert session.now.history.last.label == "Insert <b>yellow.ply"
 
     (tmp_path / "broken.ply").write_bytes(b"ply\nnonsense")

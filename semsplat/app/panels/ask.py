@@ -87,11 +87,11 @@ class Ask:
         reply = self.asking.ask(self.words.value, self.but_not.value, page.camera())
         page.look.asked, page.look.shared = reply.asked, reply.shared
         page.look.shown = shown_after(reply, page.look.shown)
+        self._tell(reply.chosen)  # first: people look there
         self._say(reply)
         self.before.options = [_short(text) for text in self.asking.history] or ["-"]
         self.before.visible = bool(self.asking.history)
         self.found.show(reply)
-        self._tell(reply.chosen)
 
     def _say(self, reply: Reply) -> None:
         self.said.content = reply.said
@@ -99,9 +99,9 @@ class Ask:
 
     def _tell(self, picked: Int64[Tensor, " k"]) -> None:
         """All parts of this page: the question is another, and so is what is picked."""
+        self._page.pick(picked)
         for part in self._page.parts:
             part.refresh("asked")
-        self._page.pick(picked)
 
     def _forget(self) -> None:
         look = self._page.look

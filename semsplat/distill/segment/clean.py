@@ -40,16 +40,15 @@ def tidy(graph: Graph, selection: Bool[Tensor, " n"], how: Cleaning | None = Non
 
 def parts(graph: Graph, selection: Bool[Tensor, " n"], touching: float) -> Int64[Tensor, " n"]:
     """The number of the connected part of each selected Gaussian, -1 for others."""
-    import scipy.sparse as sparse
     from scipy.sparse.csgraph import connected_components
 
-    first, second = graph.pairs.unbind(1)
-    joined = selection[first] & selection[second] & (graph.contact >= touching)
-    ends = graph.pairs[joined].numpy().T
-    count = len(graph)
-    matrix = sparse.coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=(count, count))
-    label = torch.from_numpy(connected_components(matrix, directed=False)[1].astype(np.int64))
-    return torch.where(selection, label, -1)
+    rows = selection.nonzero()[:, 0]
+    among = graph.contacts[rows.numpy()][:, rows.numpy()]
+    among.data = (among.data >= touching).astype(np.float32)
+    among.eliminate_zeros()
+    label = torch.full((len(graph),), -1, dtype=torch.int64)
+    label[rows] = torch.from_numpy(connected_components(among, directed=False)[1].astype(np.int64))
+    return label
 
 
 def without_floaters(graph: Graph, selection: Bool[Tensor, " n"], least: float, touching: float) -> Bool[Tensor, " n"]:
@@ -65,14 +64,13 @@ def without_floaters(graph: Graph, selection: Bool[Tensor, " n"], least: float, 
 
 def with_hidden(graph: Graph, selection: Bool[Tensor, " n"], share: float) -> Bool[Tensor, " n"]:
     """Also the Gaussians that hardly a view sees and whose contact is mostly with the selection."""
-    unseen, joints, part = graph.unseen
+    unseen, contact = graph.unseen
     for _ in range(3):  # inside of the inside
-        inner = selection[joints[:, 1]]
-        taken = torch.zeros(len(graph)).index_add_(0, joints[inner, 0], part[inner]) > share
-        taken &= unseen & ~selection
-        if not taken.any():
+        taken = unseen[torch.from_numpy(contact @ selection.float().numpy() > share)]
+        if bool(selection[taken].all()):
             break
-        selection = selection | taken
+        selection = selection.clone()
+        selection[taken] = True
     return selection
 
 

@@ -8,10 +8,11 @@ two Gaussians overlap) and a distance (how unlike they are in colour, fold and, 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ...splatting.camera import Camera
@@ -21,6 +22,9 @@ from ..field import FeatureField
 from . import surface as surfaces
 from .surface import Surface
 from .tree import Tree, grow
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 NEIGHBOURS, WITH_FIELD = 12, 16  # of each point of a Gaussian; a field stops growth, so more joints do no harm
 REACH = 1.2  # standard deviations from the centre to the points along the two longest axes
@@ -44,11 +48,33 @@ class Graph:
 
     def links(self, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(starts, neighbours, costs) of each Gaussian's joints, both ways; a cost is ``step`` times the distance."""
-        starts, neighbours, joint = self._links
-        return starts, neighbours, (step * self.distance.float().numpy())[joint]
+        starts, neighbours, _ = self._both_ways
+        return starts, neighbours, step * self._distances
 
     @cached_property
-    def _links(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def contacts(self) -> "csr_array":
+        """Contact of each Gaussian (row) with each other one, both ways."""
+        from scipy.sparse import csr_array
+
+        starts, neighbours, joint = self._both_ways
+        return csr_array((self.contact.float().numpy()[joint], neighbours, starts), shape=(len(self), len(self)))
+
+    @cached_property
+    def unseen(self) -> tuple[Int64[Tensor, " k"], "csr_array"]:
+        """(rows of Gaussians that hardly a view sees, shares of the contact of each of these with all others)."""
+        rows = (self.surface.mass <= UNSEEN * self.surface.mass.mean()).nonzero()[:, 0]
+        contact = self.contacts[rows.numpy()]
+        total = np.maximum(contact.sum(1), 1e-30)
+        contact.data /= np.repeat(total, np.diff(contact.indptr)).astype(np.float32)
+        return rows, contact
+
+    @cached_property
+    def _distances(self) -> np.ndarray:
+        return self.distance.float().numpy()[self._both_ways[2]]
+
+    @cached_property
+    def _both_ways(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(starts, neighbours, number of the joint) of each Gaussian's joints."""
         both = torch.cat([self.pairs, self.pairs.flip(1)])
         order = both[:, 0].argsort(stable=True)
         starts = torch.zeros(len(self) + 1, dtype=torch.int64)
@@ -63,15 +89,6 @@ class Graph:
         kept = (pairs >= 0).all(1)
         surface = Surface(*(t[rows] for t in (self.surface.colors, self.surface.normals, self.surface.mass)))
         return Graph(pairs[kept].sort(1).values, self.contact[kept], self.distance[kept], surface)
-
-    @cached_property
-    def unseen(self) -> tuple[Bool[Tensor, " n"], Int64[Tensor, "j 2"], Float[Tensor, " j"]]:
-        """(Gaussians that hardly a view sees, (here, there) of their joints, share of here's contact)."""
-        unseen = self.surface.mass <= UNSEEN * self.surface.mass.mean()
-        joints = torch.cat([self.pairs[unseen[self.pairs[:, 0]]], self.pairs[unseen[self.pairs[:, 1]]].flip(1)])
-        contact = torch.cat([self.contact[unseen[self.pairs[:, end]]] for end in (0, 1)])
-        total = torch.zeros(len(self)).index_add_(0, joints[:, 0], contact)
-        return unseen, joints, contact / total[joints[:, 0]]
 
     @cached_property
     def tree(self) -> Tree:

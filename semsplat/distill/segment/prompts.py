@@ -22,6 +22,10 @@ SEEN = 0.1  # coverage below this is void: there is nothing to point at
 AGAINST_BOX = 0.02  # what is in a box belongs to it that much more weakly than what is outside does not
 
 
+class NothingThere(InputError):
+    """A click on nothing."""
+
+
 @dataclass(frozen=True)
 class Click:
     """A point of a picture: on the thing, or (``positive=False``) on something else."""
@@ -171,7 +175,7 @@ def _clicked(gaussians: Gaussians, click: Click) -> Float[Tensor, " n"]:
     column, line = (math.floor(v) if math.isfinite(v) else -1 for v in (click.x, click.y))
     rows, weights = row(_numbered(gaussians), click.camera, column, line)
     if weights.sum().item() < SEEN:
-        raise InputError(f"There is nothing at pixel ({column}, {line}): the scene is empty there; click on a thing.")
+        raise NothingThere(f"There is nothing at pixel ({column}, {line}): the scene is empty there; click on a thing.")
     result = gaussians.means.new_zeros(len(gaussians))
     result[rows] = weights
     return result.cpu()

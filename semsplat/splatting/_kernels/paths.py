@@ -6,7 +6,7 @@ from . import jit
 
 
 @jit
-def flood(starts, neighbours, steps, entries, begun, heap_costs, heap_nodes, costs):
+def flood(starts, neighbours, steps, entries, begun, heap_costs, heap_nodes, under, costs):
     """``costs[i]``: over all ways from where it ``begun`` to i, the least highest cost of a step or an entry.
 
     Water that rises in a landscape (Dijkstra's algorithm with max for plus), on a binary heap.
@@ -14,7 +14,8 @@ def flood(starts, neighbours, steps, entries, begun, heap_costs, heap_nodes, cos
     Args:
         starts, neighbours, steps: (n + 1,), (m,), (m,) joints of each node and what it costs to go over them.
         entries: (n,) what it costs to enter a node; inf: never. begun: (k,) nodes where it begins.
-        heap_costs, heap_nodes: room for m + k numbers each. costs: (n,), written; inf where no way leads.
+        heap_costs, heap_nodes: room for m + k numbers each. under: room for n numbers.
+        costs: (n,), written; inf where no way leads.
     """
     size = 0
     costs[:] = np.inf
@@ -23,16 +24,25 @@ def flood(starts, neighbours, steps, entries, begun, heap_costs, heap_nodes, cos
             costs[node] = entries[node]
             size = _push(heap_costs, heap_nodes, size, entries[node], node)
     while size > 0:
-        cost, node = heap_costs[0], heap_nodes[0]
+        level, node = heap_costs[0], heap_nodes[0]
         size = _pop(heap_costs, heap_nodes, size)
-        if cost > costs[node]:
+        if level > costs[node]:
             continue
-        for k in range(starts[node], starts[node + 1]):
-            other = neighbours[k]
-            reached = max(cost, entries[other], steps[k])
-            if reached < costs[other]:
-                costs[other] = reached
-                size = _push(heap_costs, heap_nodes, size, reached, other)
+        top = 0
+        under[0] = node
+        while top >= 0:  # all that is under water at this level needs no order
+            node = under[top]
+            top -= 1
+            for k in range(starts[node], starts[node + 1]):
+                other = neighbours[k]
+                reached = max(level, entries[other], steps[k])
+                if reached < costs[other]:
+                    costs[other] = reached
+                    if reached == level:
+                        top += 1
+                        under[top] = other
+                    else:
+                        size = _push(heap_costs, heap_nodes, size, reached, other)
 
 
 @jit
