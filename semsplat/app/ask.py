@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from rich.console import Console
 from torch import Tensor
 
-from ..distill import objects
+from ..distill import naming, objects
 from ..distill.ask import Answer, Viewpoint, ask, segment
 from ..distill.field import FeatureField
 from ..distill.objects import Thing
@@ -69,7 +69,7 @@ def run(request: Ask, console: Console) -> int:
     if answer.found:
         facts = facts_of(answer, field.teacher)
         thing = Thing.of(request.name or answer.question, gaussians, answer.selection, **facts)
-        objects.put(opened.folder, thing)
+        naming.change(opened.folder, opened.history.edits, lambda before: objects.with_new(before, [thing]))
         say(console, f"Object '{thing.name}': {len(thing.ids):,} Gaussians, saved in {opened.folder / objects.OBJECTS}")
     path = _picture(request, opened, answer.question)
     views = pick_views(opened, request.views, _known(opened, gaussians, answer.selection))
@@ -150,7 +150,8 @@ def _share_out(
     if not things:
         say(console, "None of the names was found.")
         return NO_RESULT
-    saved = {thing.name: thing for thing in objects.put(opened.folder, *things)}
+    put = naming.change(opened.folder, opened.history.edits, lambda before: objects.with_new(before, things))
+    saved = {thing.name: thing for thing in put}
     drawn = [(t.name, t.selection(gaussians), saved[t.name].color or HIGHLIGHT) for t in things]
     path = _picture(request, opened, " ".join(shared.names))
     everything = shared.labels >= 0

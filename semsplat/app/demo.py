@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from .. import assets
-from ..distill import objects
+from ..distill import naming
 from ..splatting.errors import InputError
 from ..splatting.video import write_video
 from . import ask, distill, evaluate, render, scene, select, train, truth_report
@@ -63,7 +63,7 @@ def _give_meaning(folder: Path, device: Device, console: Console) -> None:
     ask.run(Ask(folder, (QUESTION,), device=device), console)
     select.run(Select(folder, click=(CLICK,), name=CLICKED, device=device), console)
     opened, truth = Scene.open(folder), LabelImages.open(exact, names, {})
-    for thing in objects.read(folder):
+    for thing in naming.read(folder, opened.history.edits):
         label = truth.names.index(CLICKED if thing.name == CLICKED else ASKED)
         scores = score_selection(
             opened.gaussians,

@@ -10,12 +10,13 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ..distill.field import FeatureField
+from ..distill.naming import check_new
 from ..distill.objects import Color, Thing, clean_name, color_of, free_name
 from ..distill.proposals import Proposals
 from ..distill.segment.graph import Graph
 from ..distill.teachers.base import TextTeacher
 from ..splatting.camera import Camera
-from ..splatting.edit import Duplicate
+from ..splatting.edit import Duplicate, Rename
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import rows_of
@@ -71,27 +72,18 @@ def keep(
 
 
 def rename(session: Session, name: str, wanted: str, by: object = None) -> str:
-    """Give a thing another name; returns it as it is saved.
+    """Give a thing another name, as an edit that undo takes back; returns it as it is saved.
 
     Raises:
-        InputError: it is no name, or another thing has it.
+        InputError: it is no name, another thing has it, there is no such thing, or editing is off at the moment.
     """
+    things = session.now.things
+    thing = next((thing for thing in things if thing.name == name), None)
+    if thing is None:
+        raise InputError(f"There is no object '{name}' any more.")
     new = clean_name(wanted)
-
-    def edit(things: list[Thing]) -> list[Thing]:
-        if new != name and any(thing.name == new for thing in things):
-            raise InputError(f"There is an object '{new}' already; choose another name.")
-        return [
-            replace(
-                thing,
-                name=new if thing.name == name else thing.name,
-                parent=new if thing.parent == name else thing.parent,
-            )
-            for thing in things
-        ]
-
     if new != name:
-        session.change_things(edit, f"'{name}' is called '{new}' now", by)
+        session.do(Rename(thing.ids, check_new(new, things), name), f"Rename {name} to {new}", by)
     return new
 
 

@@ -7,7 +7,7 @@ import torch
 from rich.cells import cell_len
 from rich.console import Console
 
-from ..distill import objects
+from ..distill import naming, objects
 from ..distill.objects import Thing
 from ..distill.segment.graph import build
 from ..splatting.errors import InputError
@@ -37,13 +37,14 @@ def run(request: Objects, console: Console) -> int:
     if request.masks is not None and not request.find:
         raise InputError("--masks is for proposing objects: add --find.")
     opened = Scene.open(request.scene)
+    edits = opened.history.edits
     if request.remove:
-        left = objects.remove(opened.folder, request.remove)
+        left = naming.change(opened.folder, edits, lambda before: objects.without(before, request.remove))
         say(console, f"Forgotten: {', '.join(request.remove)}; {len(left)} left.")
     if request.find and not _find(request, opened, console):
         say(console, "Nothing was found to propose: no part of the scene is large enough to be seen.")
         return NO_RESULT
-    things = objects.read(opened.folder)
+    things = naming.read(opened.folder, edits)
     for line in listed(things, opened.edited):
         say(console, line)
     if things and (request.find or request.out is not None):
@@ -72,7 +73,10 @@ def _find(request: Objects, opened: Scene, console: Console) -> int:
     told = [name for name, there in (("masks", masks), (chosen.teacher if chosen else "", chosen)) if there is not None]
     facts = {"evidence": ["colour and shape", *told], "size": request.size}
     weights = graph.surface.mass.double().numpy()
-    objects.change(opened.folder, lambda before: finding.replaced(before, found, names, gaussians, weights, facts))
+    naming.change(
+        opened.folder, opened.history.edits,
+        lambda before: finding.replaced(before, found, names, gaussians, weights, facts),
+    )  # fmt: skip
     by = f"Proposed by {', '.join(facts['evidence'])}; named by {words[0].teacher if words else 'nobody'}"
     say(console, f"{by}: {len(found)} objects at size {request.size:g} in {time.monotonic() - began:.1f} s.")
     return len(found)

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from rich.console import Console
 from torch import Tensor
 
-from ..distill import objects, segment
+from ..distill import naming, objects, segment
 from ..distill.field import FeatureField
 from ..distill.objects import Thing
 from ..distill.segment.clean import tidy
@@ -102,7 +102,7 @@ def _save(
     field: FeatureField | None,
 ) -> Thing:
     """Put the object into the scene folder, under the name asked for, or a free one."""
-    taken = [thing.name for thing in objects.read(opened.folder)]
+    taken = [thing.name for thing in naming.read(opened.folder, opened.history.edits)]
     name = request.name or objects.free_name("selection", taken)
     facts = {
         "made_by": "select",
@@ -116,7 +116,7 @@ def _save(
         "masks": list(request.mask),
     }
     thing = Thing.of(name, gaussians, selection, **facts)
-    objects.put(opened.folder, thing)
+    naming.change(opened.folder, opened.history.edits, lambda before: objects.with_new(before, [thing]))
     return thing
 
 

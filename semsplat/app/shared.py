@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..distill import objects
+from ..distill import naming, objects
 from ..distill.objects import Thing
 from ..splatting import history_files
 from ..splatting.edit import Edit
@@ -27,7 +27,7 @@ class Now:
     version: int  # grows with every change
     gaussians: Gaussians  # edited, finite, with the codes of the fields as features
     history: History
-    things: tuple[Thing, ...]  # named, some of whose Gaussians may be gone
+    things: tuple[Thing, ...]  # named, after the edits; some of their Gaussians may be gone
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class SharedScene:
         self._authors: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # by number of the edit
         self.original, self.left_out = _finite(gaussians)
         edits = (history_files.read(folder) if folder else History()).beyond(self.original)
-        things = tuple(objects.read(folder)) if folder else ()
-        self._now = Now(0, edits.fold(self.original), edits, things)
+        self._kept = objects.read(folder) if folder else []  # things before the edits of names
+        self._now = self._moment(0, edits)
 
     @property
     def now(self) -> Now:
@@ -129,8 +129,7 @@ class SharedScene:
             edits = history_files.read(self.folder).beyond(self.original)
             if _listed(edits) == _listed(self._now.history):
                 return
-            gaussians = edits.fold(self.original)
-            self._now = replace(self._now, version=self._now.version + 1, gaussians=gaussians, history=edits)
+            self._now = self._moment(self._now.version + 1, edits)
         self._tell(Change("edits", "Edits were made outside of this page", None))
 
     def author(self, number: int) -> object:
@@ -143,8 +142,13 @@ class SharedScene:
         Raises:
             InputError: they cannot be so (names, parents), or cannot be saved.
         """
+
+        def keep(kept: list[Thing]) -> Sequence[Thing]:
+            return naming.changed(kept, self._now.history.edits, edit)
+
         with self._lock:
-            things = objects.change(self.folder, edit) if self.folder else objects.settled(edit(list(self.now.things)))
+            self._kept = objects.change(self.folder, keep) if self.folder else objects.settled(keep(self._kept))
+            things = naming.named(self._kept, self._now.history.edits)
             self._now = replace(self._now, version=self._now.version + 1, things=tuple(things))
         self._tell(Change("things", said, by))
 
@@ -152,8 +156,7 @@ class SharedScene:
         """Put newer Gaussians in the place of the original, as a fit makes them."""
         with self._lock:
             self.original, self.left_out = _finite(gaussians)
-            edits = self._now.history
-            self._now = replace(self._now, version=self._now.version + 1, gaussians=edits.fold(self.original))
+            self._now = self._moment(self._now.version + 1, self._now.history)
         self._tell(Change("scene", said, None))
 
     def work_told(self, facts: Facts | None) -> None:
@@ -165,6 +168,9 @@ class SharedScene:
         """Tell everybody something about the scene."""
         self._tell(Change("work", said, None))
 
+    def _moment(self, version: int, edits: History) -> Now:
+        return Now(version, edits.fold(self.original), edits, tuple(naming.named(self._kept, edits.edits)))
+
     def _edited(self, edit: Callable[[History], Step], by: object) -> Entry | None:
         with self._lock:
             if self.locked:
@@ -173,8 +179,7 @@ class SharedScene:
             after, entry, said = edit(before)
             if after is before:
                 return None
-            gaussians = after.fold(self.original)
-            self._now = replace(self._now, version=self._now.version + 1, gaussians=gaussians, history=after)
+            self._now = self._moment(self._now.version + 1, after)
             if by is not None and entry is None and after.last is not None:
                 self._authors[after.last.number] = by
             self._unsaved += self.folder is not None

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..distill import maps, objects
+from ..distill import maps, naming
 from ..distill.field import FeatureField
 from ..distill.metrics import MaskScores
 from ..distill.objects import Thing
@@ -217,7 +217,7 @@ def _numbers(score: MaskScores) -> dict[str, float | None]:
 
 
 def _thing(opened: Scene, name: str) -> Thing:
-    things = {thing.name: thing for thing in objects.read(opened.folder)}
+    things = {thing.name: thing for thing in naming.read(opened.folder, opened.history.edits)}
     if name not in things:
         known = f"it has {', '.join(list(things)[:8])}" if things else "it has none"
         raise InputError(f"{opened.folder} has no object '{name}': {known}; make one with semsplat select or ask.")

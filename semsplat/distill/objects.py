@@ -39,6 +39,8 @@ __all__ = [
     "read",
     "remove",
     "settled",
+    "with_new",
+    "without",
     "write",
 ]
 
@@ -149,12 +151,17 @@ def change(folder: str | Path, edit: Callable[[list[Thing]], Sequence[Thing]]) -
 def put(folder: str | Path, *new: Thing) -> list[Thing]:
     """Add things, each in place of the one of its name; returns all, as they are saved. See :func:`write`."""
     with alone(Path(folder) / LOCK):
-        things = {thing.name: thing for thing in read(folder)}
-        for thing in new:
-            before = things.get(clean_name(thing.name))
-            color = thing.color or (before.color if before else None)
-            things[clean_name(thing.name)] = replace(thing, color=color)
-        return _write(Path(folder), list(things.values()))
+        return _write(Path(folder), with_new(read(folder), new))
+
+
+def with_new(old: Sequence[Thing], new: Sequence[Thing]) -> list[Thing]:
+    """Things and new ones, each in place of the one of its name, whose colour it takes over."""
+    things = {thing.name: thing for thing in old}
+    for thing in new:
+        before = things.get(clean_name(thing.name))
+        color = thing.color or (before.color if before else None)
+        things[clean_name(thing.name)] = replace(thing, color=color)
+    return list(things.values())
 
 
 def remove(folder: str | Path, names: Iterable[str]) -> list[Thing]:
@@ -164,14 +171,18 @@ def remove(folder: str | Path, names: Iterable[str]) -> list[Thing]:
         InputError: there is no thing of a name; nothing was removed.
     """
     with alone(Path(folder) / LOCK):
-        things = {thing.name: thing for thing in read(folder)}
-        gone = {clean_name(name) for name in names}
-        missing = sorted(gone - set(things))
-        if missing:
-            known = ", ".join(list(things)[:12]) or "none"
-            raise InputError(f"There is no object '{missing[0]}' in {folder}; the objects are: {known}.")
-        left = [_reparented(thing, things, gone) for thing in things.values() if thing.name not in gone]
-        return _write(Path(folder), left)
+        return _write(Path(folder), without(read(folder), names))
+
+
+def without(old: Sequence[Thing], names: Iterable[str]) -> list[Thing]:
+    """Things but for some; see :func:`remove`."""
+    things = {thing.name: thing for thing in old}
+    gone = {clean_name(name) for name in names}
+    missing = sorted(gone - set(things))
+    if missing:
+        known = ", ".join(list(things)[:12]) or "none"
+        raise InputError(f"There is no object '{missing[0]}' in this scene; the objects are: {known}.")
+    return [_reparented(thing, things, gone) for thing in things.values() if thing.name not in gone]
 
 
 def _reparented(thing: Thing, things: dict[str, Thing], gone: set[str]) -> Thing:

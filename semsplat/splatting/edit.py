@@ -15,6 +15,7 @@ from . import formats
 from .edit_base import Edit, Minting, Named, Quaternion, Vector, as_tensor, between, counted, finite, mint, shown
 from .edit_color import Gain, Hue, Opacity, Tint
 from .edit_fill import Fill
+from .edit_names import Group, Rename, Ungroup
 from .edit_place import LARGEST, SMALLEST, Move, Rotate, Scale, pivot, transformed, turn, unit
 from .edit_source import Sourced, plain, source_digest
 from .edit_table import Table
@@ -23,8 +24,9 @@ from .gaussians import Gaussians
 from .project import rotations
 
 __all__ = [
-    "KINDS", "Delete", "Duplicate", "Edit", "Fill", "Gain", "Hue", "Insert", "Keep", "Minting", "Move", "Named",
-    "Opacity", "Quaternion", "Rotate", "Scale", "Tint", "Vector", "describe", "pivot", "source_digest", "turn",
+    "KINDS", "Delete", "Duplicate", "Edit", "Fill", "Gain", "Group", "Hue", "Insert", "Keep", "Minting", "Move",
+    "Named", "Opacity", "Quaternion", "Rename", "Rotate", "Scale", "Tint", "Ungroup", "Vector", "describe", "pivot",
+    "source_digest", "turn",
 ]  # fmt: skip
 
 
@@ -152,10 +154,10 @@ class Insert(Sourced):
         return f"Insert {self.name} ({counted(len(self.source))})"
 
 
-KINDS: dict[str, type[Edit]] = {
-    kind.__name__.lower(): kind
-    for kind in (Delete, Keep, Tint, Hue, Gain, Opacity, Move, Rotate, Scale, Duplicate, Insert, Fill)
-}  # by their names in files
+_ALL: tuple[type[Edit], ...] = (
+    Delete, Keep, Tint, Hue, Gain, Opacity, Move, Rotate, Scale, Duplicate, Insert, Fill, Rename, Group, Ungroup,
+)  # fmt: skip
+KINDS = {kind.__name__.lower(): kind for kind in _ALL}  # by their names in files
 
 
 def describe(edit: Edit) -> str:

@@ -221,6 +221,11 @@ class History:
         """The edits that are done and switched on."""
         return tuple(entry for entry in self.entries[: self.done] if entry.on)
 
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits in force, without their entries."""
+        return tuple(entry.edit for entry in self.in_force)
+
     def fold(self, original: Gaussians) -> Gaussians:
         """The Gaussians after all edits in force; ``original`` itself when there are none.
 
