@@ -22,7 +22,14 @@ Density = Annotated[Literal["mcmc", "classic"] | None, arg(metavar="{mcmc,classi
 Outside = Annotated[
     Literal["unknown", "empty", "kept"] | None, arg(metavar="{unknown,empty,kept}", help_behavior_hint="")
 ]
-Kind = Annotated[Literal["gaussians"] | None, arg(metavar="{gaussians}", help_behavior_hint="")]
+Kind = Annotated[
+    Literal["gaussians", "masks", "depth", "features", "frames", "cameras"] | None,
+    arg(metavar="KIND", help_behavior_hint=""),
+]
+Path3D = Annotated[
+    Literal["orbit", "interpolate", "spiral"] | None, arg(metavar="{orbit,interpolate,spiral}", help_behavior_hint="")
+]
+Grouped = tyro.conf.OmitArgPrefixes  # options with a heading of their own
 Up = Annotated[
     Literal["upright", "y", "z", "-y", "-z"] | None, arg(metavar="{upright,y,z,-y,-z}", help_behavior_hint="")
 ]

@@ -1,13 +1,29 @@
 """The subcommand that takes things away as files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import Kind, Names, Out, Positional, Questions, Text, Up, sayer
+from .arguments import Count, Device, Grouped, Kind, Names, Out, Path3D, Positional, Questions, Text, Up, sayer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+@dataclass(frozen=True)
+class PerView:
+    """Of the kinds that write files for each view: masks, depth, features, frames, cameras."""
+
+    size: Count = None  # pixels on the longest side (as the photos; features at most 480)
+    every: Count = None  # every n-th photo (each)
+    path: Path3D = None  # a camera that travels, as render has it, in place of the photos
+    count: Count = None  # pictures of a path (120)
+    teacher: Text = None  # features: whose field (the only one)
+    codes: bool = False  # features: the field's own few numbers and their decoder, not the teacher's channels
+    floats: bool = False  # depth: also exact numbers, .npz
+    photos: bool = False  # cameras: also the photos as these cameras see them, and points: a data set
+    text: bool = False  # cameras: COLMAP's text files, not the binary ones
+    device: Device = "auto"  # auto takes an NVIDIA GPU when there is one
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,7 @@ class Export:
     center: bool = False  # put the origin under the thing's middle, where it stands
     up: Up = None  # turn the scene's up to this axis; upright: as programs expect it (y; -y in .ply and .splat)
     scale: float = 1.0  # units of the file for a unit of the scene
+    views: Grouped[PerView] = field(default_factory=PerView)
 
     def run(self, console: "Console") -> int:
         """Carry it out."""

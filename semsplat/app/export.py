@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..splatting import formats
 from ..splatting.errors import InputError
+from ..splatting.similarity import Similarity
 from .export_parts import AXES, Part, Say, Source, placement, stems
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Kind:
     means: tuple[str, ...] = ()  # suffixes that mean this kind when nothing is said
     up: dict[str, str] | None = None  # which way is up in a file of a suffix, by convention; y when not given
     turned: dict[str, tuple[float, float, float]] | None = None  # axes that its files have and our numbers have not
+    per_view: bool = False  # OUT without such a suffix is a folder of files for each view; parts stand together
 
 
 _GAUSSIANS = tuple(sorted(formats.writable()))
@@ -38,6 +40,11 @@ KINDS = {
         up={".ply": "-y", ".compressed.ply": "-y", ".splat": "-y"},
         turned={".spz": (1.0, -1.0, -1.0), ".glb": (-1.0, -1.0, 1.0), ".gltf": (-1.0, -1.0, 1.0)},
     ),
+    "masks": Kind("export_masks", (), per_view=True),
+    "depth": Kind("export_depth", (), per_view=True),
+    "features": Kind("export_features", (), per_view=True),
+    "frames": Kind("export_frames", (), per_view=True),
+    "cameras": Kind("export_cameras", (".json",), (".json",), per_view=True, up={"": "-y", ".json": "z"}),
 }
 
 
@@ -52,6 +59,11 @@ class Work:
     suffix: str  # of the files; empty where a folder is written
     one_file: bool  # OUT is the file; else a folder
     say: Say
+
+    @property
+    def placement(self) -> Similarity:
+        """From the scene to the numbers of files that are of all parts together."""
+        return self.parts[0].placement
 
     def files(self) -> list[tuple[Part, Path]]:
         """Each part and its file; two of one name get different files."""
@@ -73,11 +85,12 @@ def export(request: "Export", say: Say) -> int:
     source = Source.open(request.scene)
     for note in source.notes:
         say(note)
-    parts = _parts(request, source, one_file)
+    parts = _parts(request, source, one_file, KINDS[kind].per_view)
     axis = _axis(request, KINDS[kind], suffix)
+    standing = [source.together(parts)] * len(parts) if KINDS[kind].per_view else parts
     placed = [
-        replace(part, placement=placement(part.gaussians, source.up, axis, request.center, request.scale))
-        for part in parts
+        replace(part, placement=placement(whole.gaussians, source.up, axis, request.center, request.scale))
+        for part, whole in zip(parts, standing, strict=True)
     ]
     work = Work(request, kind, source, tuple(placed), suffix, one_file, say)
     importlib.import_module(f".{KINDS[kind].module}", __package__).write(work)
@@ -96,15 +109,17 @@ def kind_of(request: "Export") -> tuple[str, str, bool]:
     suffix = given or ending
     kind = request.kind or next((kind for kind, its in KINDS.items() if suffix in its.means), None)
     if kind is None and not suffix:
-        kinds = " or ".join(f"--kind {kind}" for kind, its in KINDS.items() if not its.suffixes)
+        kinds = " or ".join(f"--kind {kind}" for kind, its in KINDS.items() if its.per_view)
         raise InputError(
             f"{out} has no suffix that is known ({', '.join(_known())}); for a folder with a file for each object say "
             f"which, such as --format spz{', or ' + kinds if kinds else ''}."
         )
-    if kind is None or (KINDS[kind].suffixes and suffix and suffix not in KINDS[kind].suffixes):
+    if kind is None or (not KINDS[kind].per_view and suffix and suffix not in KINDS[kind].suffixes):
         can = ", ".join(KINDS[kind].suffixes) if kind else ", ".join(_known())
         raise InputError(f"'{suffix}' cannot be written{f' as {kind}' if kind else ''}; use {can}.")
-    if not KINDS[kind].suffixes:
+    if KINDS[kind].per_view and (given or suffix not in KINDS[kind].suffixes):
+        if given or suffix in (*_known(), *formats.FORMATS):
+            raise InputError(f"--kind {kind} writes a folder of files: give its name with -o, without '{suffix}'.")
         return kind, "", False
     if not suffix:
         raise InputError(f"Say in which format: --format {KINDS[kind].suffixes[0][1:]} writes a file for each object.")
@@ -113,11 +128,11 @@ def kind_of(request: "Export") -> tuple[str, str, bool]:
     return kind, suffix, not given
 
 
-def _parts(request: "Export", source: Source, one_file: bool) -> list[Part]:
+def _parts(request: "Export", source: Source, one_file: bool, per_view: bool) -> list[Part]:
     """What is exported, in the order it was asked for."""
     if request.all_objects and (request.object or request.ask):
         raise InputError("--all-objects exports every object: leave --object and --ask out.")
-    if request.all_objects and one_file:
+    if request.all_objects and one_file and not per_view:
         raise InputError(
             f"--all-objects writes a file for each object: give a folder with -o and a --format, in place of "
             f"{request.out}."

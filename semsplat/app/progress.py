@@ -80,6 +80,11 @@ def counter(console: Console, what: str, told: Live | None = None) -> Callable[[
     Args:
         told: where those who watch the scene are told, too.
     """
+    return paced(lambda text: say(console, text), what, told)
+
+
+def paced(tell: Callable[[str], None], what: str, told: Live | None = None) -> Callable[[int, int], None]:
+    """As :func:`counter`, to whoever takes sentences."""
     began = last = time.monotonic()
 
     def report(done: int, total: int) -> None:
@@ -89,6 +94,6 @@ def counter(console: Console, what: str, told: Live | None = None) -> Callable[[
             told.count(done, total, what, left)
         if time.monotonic() - last > LINE_EVERY:
             last = time.monotonic()
-            say(console, f"{what}: {done} of {total}, {clock(left)} left")
+            tell(f"{what}: {done} of {total}, {clock(left)} left")
 
     return report

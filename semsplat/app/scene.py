@@ -216,16 +216,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one of the JSON files of a scene; a sentence when it is damaged."""
+def read_json(path: Path, remedy: str = "") -> dict[str, Any]:
+    """Read one of the JSON files of a scene; a sentence when it is damaged, with the remedy for that file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"Cannot read {path}: {reason(error)}.") from error
     except ValueError as error:
-        raise InputError(f"{path} is not whole ({error}); {_remedy(path)}.") from error
+        raise InputError(f"{path} is not whole ({error}); {remedy or _remedy(path)}.") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is not whole (it is no JSON object); {_remedy(path)}.")
+        raise InputError(f"{path} is not whole (it is no JSON object); {remedy or _remedy(path)}.")
     return content
 
 

@@ -1,7 +1,8 @@
 """Masks as COCO writes them: run lengths in a string, and one JSON for all pictures.
 
-Source: Lin et al. 2014, the data format at cocodataset.org, and the run lengths of its API (maskApi): along columns, the
-first run is outside the mask; from the fourth on each length is written less the one two before, in groups of five bits.
+Source: Lin et al. 2014, the data format at cocodataset.org, and the run lengths of its API (maskApi): along columns,
+the first run is outside the mask; from the fourth on each length is written less the one two before, in groups of five
+bits.
 """
 
 from collections.abc import Sequence

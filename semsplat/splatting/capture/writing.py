@@ -5,8 +5,8 @@ Sources: COLMAP's documentation, "Output Format"; nerfstudio's "Data conventions
 
 import json
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ class Posed:
     name: str  # path of the picture, forward slashes, relative to what a file names as its place
     camera: Camera
     held_out: bool = False
+    others: Mapping[str, str] = field(
+        default_factory=dict
+    )  # more keys of its frame in a transforms.json, such as masks
 
 
 def write_colmap(
@@ -96,7 +99,7 @@ def write_transforms(path: Path, views: Sequence[Posed], points: str = "") -> No
 
 def _frame(view: Posed, lens: dict[str, float]) -> dict[str, Any]:
     pose = np.linalg.inv(_pose(view.camera)) @ _OPENCV_TO_OPENGL
-    return {"file_path": view.name, **lens, "transform_matrix": pose.tolist()}
+    return {"file_path": view.name, **view.others, **lens, "transform_matrix": pose.tolist()}
 
 
 def _numbers(camera: Camera) -> dict[str, float]:
