@@ -32,8 +32,8 @@ def to_bytes(image: Float[Tensor, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return coded
 
 
-def save(path: Path, picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Write a picture in the format of the suffix, in one step."""
+def save(path: Path, picture: UInt8[np.ndarray, "h w c"]) -> None:
+    """Write a picture, RGB or RGBA, in the format of the suffix, in one step."""
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary)
 
