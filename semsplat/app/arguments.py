@@ -23,7 +23,7 @@ Outside = Annotated[
     Literal["unknown", "empty", "kept"] | None, arg(metavar="{unknown,empty,kept}", help_behavior_hint="")
 ]
 Kind = Annotated[
-    Literal["gaussians", "masks", "depth", "features", "frames", "cameras"] | None,
+    Literal["gaussians", "mesh", "points", "masks", "depth", "features", "frames", "cameras"] | None,
     arg(metavar="KIND", help_behavior_hint=""),
 ]
 Path3D = Annotated[

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import Count, Device, Grouped, Kind, Names, Out, Path3D, Positional, Questions, Text, Up, sayer
+from .arguments import Count, Device, Grouped, Kind, Names, Number, Out, Path3D, Positional, Questions, Text, Up, sayer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,16 @@ class PerView:
     photos: bool = False  # cameras: also the photos as these cameras see them, and points: a data set
     text: bool = False  # cameras: COLMAP's text files, not the binary ones
     device: Device = "auto"  # auto takes an NVIDIA GPU when there is one
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Of meshes and points."""
+
+    voxel: Number = None  # meshes: size of the finest detail in units of the file (a 128th of the thing's length)
+    triangles: Count = None  # meshes: about so many at most (50000)
+    watertight: bool = False  # meshes: closed all around, as a printer wants them; else open where nobody looked
+    opacity: Number = None  # points: Gaussians that are fainter are left out, 0 to 1 (0.1)
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Export:
     center: bool = False  # put the origin under the thing's middle, where it stands
     up: Up = None  # turn the scene's up to this axis; upright: as programs expect it (y; -y in .ply and .splat)
     scale: float = 1.0  # units of the file for a unit of the scene
+    mesh: Grouped[Surface] = field(default_factory=Surface)
     views: Grouped[PerView] = field(default_factory=PerView)
 
     def run(self, console: "Console") -> int:

@@ -40,6 +40,10 @@ KINDS = {
         up={".ply": "-y", ".compressed.ply": "-y", ".splat": "-y"},
         turned={".spz": (1.0, -1.0, -1.0), ".glb": (-1.0, -1.0, 1.0), ".gltf": (-1.0, -1.0, 1.0)},
     ),
+    "mesh": Kind("export_mesh", (".glb", ".obj", ".ply", ".stl"), (".obj", ".stl"), up={".ply": "z", ".stl": "z"}),
+    "points": Kind(
+        "export_points", (".ply", ".pcd", ".xyz"), (".pcd", ".xyz"), up=dict.fromkeys((".ply", ".pcd", ".xyz"), "z")
+    ),
     "masks": Kind("export_masks", (), per_view=True),
     "depth": Kind("export_depth", (), per_view=True),
     "features": Kind("export_features", (), per_view=True),

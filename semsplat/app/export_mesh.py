@@ -1,0 +1,63 @@
+"""Exports the surfaces of things as meshes; see :mod:`semsplat.splatting.surface`."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..splatting.camera import Camera
+from ..splatting.ids import rows_of
+from ..splatting.similarity import Similarity
+from ..splatting.surface import files
+from ..splatting.surface.look import around, seen_from
+from ..splatting.surface.mesh import How, Mesh, extent, mesh
+from .progress import paced
+
+if TYPE_CHECKING:
+    from .export import Work
+    from .export_parts import Source
+
+SIDE = 256  # pixels of the pictures that tell which side of a surface was seen
+VIEWS = 60  # of them, at most
+
+
+def write(work: "Work") -> None:
+    """Write each part to its file."""
+    how = how_of(work)
+    targets = work.files()
+    for _, path in targets:
+        files.check(path)
+    seen, cameras = seen_of(work.source)
+    for part, path in targets:
+        own = seen[rows_of(work.source.gaussians.ids, part.gaussians.ids)]
+        report = paced(work.say, f"{part.name}: looking from all sides")
+        made = placed(mesh(part.gaussians, own, cameras, how, report), part.placement)
+        files.write(path, made)
+        tight = ", watertight" if how.watertight else ""
+        work.say(f"{part.name}: {len(made.faces):,} triangles{tight} written to {path}")
+
+
+def how_of(work: "Work") -> How:
+    """What the command line says about meshes."""
+    wanted = work.request.mesh
+    given = {"voxel": wanted.voxel and wanted.voxel / work.request.scale, "triangles": wanted.triangles}
+    return How(watertight=wanted.watertight, **{key: value for key, value in given.items() if value is not None})
+
+
+def seen_of(source: "Source") -> tuple[Float[Tensor, "n 3"], list[Camera]]:
+    """Directions from which the Gaussians of the scene were seen, and its cameras; without photos from all around."""
+    if source.scene is not None and source.scene.views:
+        cameras = [view.camera for view in source.scene.views]
+        some = cameras[:: -(-len(cameras) // VIEWS)]
+        return seen_from(source.gaussians, some, SIDE), cameras
+    low, high = extent(source.gaussians)
+    some = around(((low + high) / 2).float(), 0.5 * float((high - low).norm()), VIEWS, SIDE)
+    return seen_from(source.gaussians, some, SIDE), []
+
+
+def placed(made: Mesh, placement: Similarity) -> Mesh:
+    """The mesh in the file's numbers."""
+    points = placement.points(torch.from_numpy(np.ascontiguousarray(made.points)))
+    return Mesh(points.numpy(), made.faces, made.colors)

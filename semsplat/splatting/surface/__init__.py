@@ -1,0 +1,1 @@
+"""Surfaces of Gaussians: meshes and point clouds."""

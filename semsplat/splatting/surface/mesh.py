@@ -1,0 +1,159 @@
+"""A mesh of Gaussians: looks from all around, fused into a signed distance, whose zero is the surface."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..camera import Camera
+from ..errors import InputError
+from ..gaussians import Gaussians
+from . import shapes
+from .look import Look, aimed, around, look
+from .paint import colors_of
+from .volume import TRUNCATION, Volume
+
+FAINT = 0.05  # opacity below which a Gaussian is no part of a surface
+STRAYS = 0.005  # share of the Gaussians that may lie outside the box, at each end of each axis
+WINDOW = 2.0  # voxels within which depths of a pixel are averaged
+PIXELS = 1.5  # of a look, for each voxel along its side
+LEAST_SIDE, MOST_SIDE = 96, 768  # pixels of a look
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class How:
+    """What a mesh is made with."""
+
+    voxel: float | None = None  # world units; a 128th of the thing's longest side when not given
+    resolution: int = 128  # voxels along the longest side, when `voxel` is not given
+    watertight: bool = False  # close what nobody could look at
+    triangles: int | None = 50_000  # at most about so many; None: as many as there are
+    least_piece: float = 0.02  # loose pieces with a smaller share of the largest one's area are dropped
+    around: int = 64  # looks from all around, besides those of the photos
+    photos: int = 48  # looks from where photos were taken, at most
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles with a colour at each corner, world units; counter-clockwise seen from outside."""
+
+    points: np.ndarray  # (v, 3) float64
+    faces: np.ndarray  # (f, 3) int64
+    colors: np.ndarray  # (v, 3) uint8
+
+
+def mesh(
+    thing: Gaussians,
+    seen: Float[Tensor, "n 3"],
+    cameras: Sequence[Camera] = (),
+    how: How | None = None,
+    report: Report | None = None,
+) -> Mesh:
+    """The surface of Gaussians that stand alone.
+
+    Args:
+        thing: the Gaussians, on the CPU in float32. seen: see :func:`.look.seen_from`, for the same rows.
+        cameras: where photos were taken that show it; colours come from there, shape from all around.
+        report: called with (looks taken, looks).
+
+    Raises:
+        InputError: there is no surface, or the voxels are too small.
+    """
+    how = how or How()
+    shapes.open3d()  # say so early where it is missing
+    good = thing.is_finite() & (thing.opacities > FAINT)
+    thing, seen = thing[good], seen[good]
+    low, high = extent(thing)
+    voxel = _voxel(low, high, how)
+    margin = (TRUNCATION + 2) * voxel
+    volume = Volume.over(low - margin, high + margin, voxel)
+    looks = looks_at(thing, seen, cameras, low, high, voxel, how, report)
+    for taken in looks:
+        volume.add(taken)
+    points, faces = surface_of(volume, how.watertight)
+    points, faces = without_crumbs(points, faces, how.least_piece, how.watertight)
+    if not len(faces):
+        raise InputError("These Gaussians make no surface: they are too few or too faint; select more of the thing.")
+    if how.triangles is not None:
+        points, faces = shapes.decimated(points, faces, how.triangles)
+    return Mesh(points, faces, colors_of(points, faces, looks, 2 * voxel))
+
+
+def extent(thing: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+    """Ends of the box of Gaussians with two deviations on each side, without a few strays.
+
+    Raises:
+        InputError: there is nothing.
+    """
+    if not len(thing):
+        raise InputError("There is nothing to make a surface of: no Gaussian of the selection is more than faint.")
+    reach = 2.0 * thing.scales.double().amax(-1, keepdim=True).expand(-1, 3)
+    reach = reach.minimum(reach.median() * 3)
+    means = thing.means.double()
+    low = torch.quantile((means - reach)[:1_000_000], STRAYS, dim=0)
+    high = torch.quantile((means + reach)[:1_000_000], 1.0 - STRAYS, dim=0)
+    return low, high
+
+
+def _voxel(low: Tensor, high: Tensor, how: How) -> float:
+    longest = float((high - low).max())
+    voxel = how.voxel if how.voxel is not None else longest / how.resolution
+    if not voxel > 0 or not np.isfinite(voxel):
+        raise InputError(f"A voxel of {voxel:g} is not possible: give --voxel a length above 0, in units of the scene.")
+    if voxel > longest / 4:
+        raise InputError(
+            f"A voxel of {voxel:g} is too large for a thing of {longest:.3g}; say --voxel {longest / 64:.2g}."
+        )
+    return voxel
+
+
+def looks_at(
+    thing: Gaussians, seen: Tensor, cameras: Sequence[Camera], low: Tensor, high: Tensor, voxel: float, how: How,
+    report: Report | None = None,
+) -> list[Look]:  # fmt: skip
+    """Looks from the photos' places, then from all around."""
+    middle, radius = ((low + high) / 2).float(), 0.5 * float((high - low).norm())
+    side = int(np.clip(PIXELS * float((high - low).max()) / voxel, LEAST_SIDE, MOST_SIDE))
+    chosen = (
+        [cameras[k * len(cameras) // how.photos] for k in range(how.photos)] if len(cameras) > how.photos else cameras
+    )
+    places = [(camera, True) for camera in aimed(chosen, middle, radius, side)]
+    places += [(camera, False) for camera in around(middle, radius, how.around, side)]
+    looks = []
+    for camera, photo in places:
+        looks.append(look(thing, seen, camera, photo, WINDOW * voxel))
+        if report is not None:
+            report(len(looks), len(places))
+    return looks
+
+
+def surface_of(volume: Volume, watertight: bool) -> tuple[np.ndarray, np.ndarray]:
+    """World corners (v, 3) and triangles (f, 3) of the volume's surface; where nobody looked only if ``watertight``."""
+    places, faces = shapes.isosurface(volume.solid())
+    points = (places - 1.0) * volume.voxel + volume.corner
+    if not watertight:
+        known = volume.known(points)
+        faces = faces[known[faces].all(1)]
+    return points, faces
+
+
+def without_crumbs(
+    points: np.ndarray, faces: np.ndarray, least: float, watertight: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Without small loose pieces; of closed surfaces also without hollows inside."""
+    if not len(faces):
+        return points, faces
+    labels, areas = shapes.pieces(points, faces)
+    good = areas >= least * areas.max()
+    if watertight:
+        a, b, c = (points[faces[:, k]] - points.mean(0) for k in range(3))
+        volumes = np.bincount(labels, np.einsum("fk,fk->f", a, np.cross(b, c)), len(areas))
+        good &= volumes > 0
+    faces = faces[good[labels]]
+    used, faces = np.unique(faces, return_inverse=True)
+    return points[used], faces.reshape(-1, 3)
