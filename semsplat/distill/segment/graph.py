@@ -31,6 +31,7 @@ REACH = 1.2  # standard deviations from the centre to the points along the two l
 LARGEST = 0.25  # of the scene's extent: no point lies farther from its centre
 CONCAVE, FIELD = 2.5, 3.0  # weights of a concave fold and of the field's cosine distance; see distances()
 UNSEEN = 0.02  # of the mean: a Gaussian that is seen less is as good as hidden
+SHARPNESS = 4.0  # how much unlike joints are avoided by a walker: exp(-sharpness * distance)
 WIDTH = 3.0  # standard deviations apart at which the contact falls to 0.6
 
 
@@ -54,10 +55,13 @@ class Graph:
     @cached_property
     def contacts(self) -> "csr_array":
         """Contact of each Gaussian (row) with each other one, both ways."""
-        from scipy.sparse import csr_array
+        return self._matrix(self.contact)
 
-        starts, neighbours, joint = self._both_ways
-        return csr_array((self.contact.float().numpy()[joint], neighbours, starts), shape=(len(self), len(self)))
+    @cached_property
+    def conductance(self) -> "tuple[csr_array, Float[np.ndarray, ' n']]":
+        """(how easily a walker steps from one Gaussian to another, the sum over all others)."""
+        joined = self._matrix(self.contact * (-SHARPNESS * self.distance).exp())
+        return joined, joined.sum(1)
 
     @cached_property
     def unseen(self) -> tuple[Int64[Tensor, " k"], "csr_array"]:
@@ -67,6 +71,14 @@ class Graph:
         total = np.maximum(contact.sum(1), 1e-30)
         contact.data /= np.repeat(total, np.diff(contact.indptr)).astype(np.float32)
         return rows, contact
+
+    def _matrix(self, values: Float[Tensor, " e"]) -> "csr_array":
+        """A value of each joint, both ways."""
+        from scipy.sparse import csr_array
+
+        starts, neighbours, joint = self._both_ways
+        columns, rows = neighbours.astype(np.int32), starts.astype(np.int32)  # half as much to read
+        return csr_array((values.float().numpy()[joint], columns, rows), shape=(len(self), len(self)))
 
     @cached_property
     def _distances(self) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The parts that selections are made of: growth over a graph, the tree, the walker, cleaning."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,7 +10,7 @@ from table_scene import RED, TABLE, cameras, iou, scene
 
 from semsplat.distill import segment
 from semsplat.distill.segment import clean, grow
-from semsplat.distill.segment.graph import Graph
+from semsplat.distill.segment.graph import SHARPNESS, Graph
 from semsplat.distill.segment.surface import Surface, lab, look
 from semsplat.distill.segment.tree import grow as grow_tree
 from semsplat.distill.segment.walk import walk
@@ -75,11 +76,13 @@ def test_a_tree_without_joints() -> None:
 
 def test_the_walker_solves_its_equation() -> None:
     graph = random_graph()
+    graph = dataclasses.replace(graph, distance=graph.distance / SHARPNESS)
     inside, outside = torch.zeros(30), torch.zeros(30)
     inside[:3], outside[20:] = 1.0, 2.0
-    chance = walk(graph, inside, outside, trust=0.5, sharpness=1.0)
+    chance = walk(graph, inside, outside, trust=0.5)
     steps = torch.zeros(30, 30)
-    for (a, b), w in zip(graph.pairs.tolist(), (graph.contact * (-graph.distance).exp()).tolist(), strict=True):
+    ease = graph.contact * (-SHARPNESS * graph.distance).exp()
+    for (a, b), w in zip(graph.pairs.tolist(), ease.tolist(), strict=True):
         steps[a, b] = steps[b, a] = w
     scale = (inside + outside)[inside + outside > 0].mean()
     pull = 0.5 * (inside + outside) / scale + 1e-5
