@@ -20,6 +20,7 @@ class PerView:
     count: Count = None  # pictures of a path (120)
     teacher: Text = None  # features: whose field (the only one)
     codes: bool = False  # features: the field's own few numbers and their decoder, not the teacher's channels
+    mean: bool = False  # depth: mean over what a pixel shows, not the median, which is sharp at borders
     floats: bool = False  # depth: also exact numbers, .npz
     photos: bool = False  # cameras: also the photos as these cameras see them, and points: a data set
     text: bool = False  # cameras: COLMAP's text files, not the binary ones

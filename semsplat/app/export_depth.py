@@ -2,9 +2,10 @@
 
     OUT/depth/<view>.png   16 bits: steps, 0 where less than half of the pixel is covered or it is too far away
     OUT/depth/<view>.npz   with --floats: "depth", float32, 0 where less than half is covered
-    OUT/depth.json         how long a step is, which depth it is, how many pixels were too far away
+    OUT/depth.json         how long a step is, and which depth it is
     OUT/transforms.json    the cameras; depth_file_path is the depth of each, file_path its photo
 
+Depths follow the slant of the Gaussians; median (the default) or mean: see :mod:`semsplat.splatting.depth`.
 A step is a thousandth of a unit (millimetres, where a unit is a metre) wherever that fits; units are those of the scene
 times --scale.
 """
@@ -17,6 +18,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
+from ..splatting.depth import mean_depth, median_depth
 from ..splatting.files import replacing
 from ..splatting.gaussians import Gaussians
 from ..splatting.splat import splat
@@ -35,13 +37,13 @@ def write(work: Work) -> None:
     """Write the depth of every view."""
     taken, wanted = shots(work), work.request.views
     gaussians, alone = drawn(work)
-    folder = Folder(work, taken, alone=alone, scale=work.request.scale, floats=wanted.floats)
+    folder = Folder(work, taken, alone=alone, scale=work.request.scale, mean=wanted.mean, floats=wanted.floats)
     gaussians = gaussians.to(pick_device(wanted.device))
     scale = work.placement.scale
     step = step_for(gaussians, taken, scale)
 
     def make(shot: Shot) -> None:
-        depth = depth_of(gaussians, shot) * scale
+        depth = depth_of(gaussians, shot, wanted.mean) * scale
         path = _file(folder.path, shot)
         if wanted.floats:
             with replacing(path.with_suffix(".npz")) as temporary:
@@ -51,11 +53,12 @@ def write(work: Work) -> None:
             Image.fromarray(np.where(steps > MOST, 0, steps).astype(np.uint16)).save(temporary)
 
     folder.each(taken, lambda shot: _file(folder.path, shot), make)
+    kind = "mean" if wanted.mean else "median"
     unit = "scene unit" if scale == 1.0 else f"1 / {scale:g} scene unit"
     facts = {
         "step": step,
         "unit": unit,
-        "depth": "mean",
+        "depth": kind,
         "along": "the camera's axis",
         "nothing": 0,
         "most": MOST * step,
@@ -63,13 +66,13 @@ def write(work: Work) -> None:
     write_json(folder.path / "depth.json", facts)
     write_cameras(work, taken, depth_file_path="depth/*.png")
     folder.finish(**facts)
-    work.say(f"Mean depth of {len(taken)} views, in steps of {step:g} {unit}s: {folder.path}")
+    work.say(f"{kind.capitalize()} depth of {len(taken)} views, in steps of {step:g} {unit}s: {folder.path}")
 
 
-def depth_of(gaussians: Gaussians, shot: Shot) -> Float[np.ndarray, "h w"]:
-    """Mean depth along the camera's axis, scene units, float32; 0 where less than half of the pixel is covered."""
+def depth_of(gaussians: Gaussians, shot: Shot, mean: bool = True) -> Float[np.ndarray, "h w"]:
+    """Depth along the camera's axis, scene units, float32; 0 where less than half of the pixel is covered."""
     blend = splat(gaussians, shot.camera).detach()
-    depth = blend.depth()
+    depth = mean_depth(blend) if mean else median_depth(blend)
     return torch.where(blend.alpha >= COVERED, depth, torch.zeros_like(depth))[..., 0].cpu().numpy()
 
 

@@ -151,12 +151,13 @@ def test_many_things_need_sixteen_bits(balls, tmp_path):
         assert image.mode.startswith("I")
 
 
-def test_depth_is_where_things_are(balls, tmp_path):
+@pytest.mark.parametrize("mean", [False, True])
+def test_depth_is_where_things_are(balls, tmp_path, mean):
     out = tmp_path / "depth"
-    run(balls, "depth", out, floats=True, scale=2.0)
+    run(balls, "depth", out, floats=True, scale=2.0, mean=mean)
     facts = json.loads((out / "depth.json").read_text())
     cameras = json.loads((out / "transforms.json").read_text())["frames"]
-    assert facts["step"] == 0.001 and facts["depth"] == "mean" and facts["nothing"] == 0
+    assert facts["step"] == 0.001 and facts["depth"] == ("mean" if mean else "median") and facts["nothing"] == 0
     opened = Scene.open(balls)
     for view, frame in zip(opened.views, cameras, strict=True):
         steps = picture(out / frame["depth_file_path"]).astype(float)
