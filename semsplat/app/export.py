@@ -84,12 +84,26 @@ def export(request: "Export", say: Say) -> int:
         InputError: a wrong suffix or option, no scene or no such thing there, or a place that cannot be written.
     """
     kind, suffix, one_file = kind_of(request)
-    if not math.isfinite(request.scale) or not 1e-6 <= request.scale <= 1e6:
-        raise InputError(f"--scale {request.scale:g} is not possible; give a factor from 1e-6 to 1e6.")
+    _check(request)
     source = Source.open(request.scene)
     for note in source.notes:
         say(note)
     parts = _parts(request, source, one_file, KINDS[kind].per_view)
+    carry_out(request, (kind, suffix, one_file), source, parts, say)
+    return 0
+
+
+def carry_out(request: "Export", how: tuple[str, str, bool], source: Source, parts: Sequence[Part], say: Say) -> None:
+    """Write parts of a source.
+
+    Args:
+        request: its ``out`` is where to. how: (kind, suffix, whether OUT is a file), as of :func:`kind_of`.
+
+    Raises:
+        InputError: a wrong option, nothing to write, or a place that cannot be written.
+    """
+    _check(request)
+    kind, suffix, one_file = how
     axis = _axis(request, KINDS[kind], suffix)
     standing = [source.together(parts)] * len(parts) if KINDS[kind].per_view else parts
     placed = [
@@ -98,7 +112,11 @@ def export(request: "Export", say: Say) -> int:
     ]
     work = Work(request, kind, source, tuple(placed), suffix, one_file, say)
     importlib.import_module(f".{KINDS[kind].module}", __package__).write(work)
-    return 0
+
+
+def _check(request: "Export") -> None:
+    if not math.isfinite(request.scale) or not 1e-6 <= request.scale <= 1e6:
+        raise InputError(f"--scale {request.scale:g} is not possible; give a factor from 1e-6 to 1e6.")
 
 
 def kind_of(request: "Export") -> tuple[str, str, bool]:

@@ -73,11 +73,15 @@ class Source:
         if path.is_file():
             found = formats.read_with_notes(path)
             return cls(path, None, found.gaussians, up_of([]), found.notes)
-        session = Session.of(Scene.open(path))
-        scene = Scene.open(path)
-        gaussians = session.gaussians
-        plain = gaussians.replace(features=gaussians.features[:, :0])
-        return cls(path, scene, plain, session.up, (), session)
+        return cls.of(Session.of(Scene.open(path)))
+
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        """The scene of a session as it is now."""
+        gaussians = session.now.gaussians
+        plain = gaussians.replace(features=gaussians.features[:, :0]).to("cpu")
+        scene = None if session.folder is None else Scene.open(session.folder)
+        return cls(session.folder or Path(session.title), scene, plain, session.up, (), session)
 
     @property
     def title(self) -> str:

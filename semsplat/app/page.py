@@ -129,13 +129,19 @@ class Page:
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
         """A message with progress while something goes on: call what is given with (done, of)."""
+        with self.told(title) as say:
+            yield lambda done, of: say(f"{done} of {of}")
+
+    @contextlib.contextmanager
+    def told(self, title: str) -> Iterator[Callable[[str], None]]:
+        """A message while something goes on: call what is given with a sentence."""
         shown = self.client.add_notification(title, "", loading=True, auto_close_seconds=None, with_close_button=False)
 
-        def report(done: int, of: int) -> None:
-            shown.body = f"{done} of {of}"
+        def say(text: str) -> None:
+            shown.body = text
 
         try:
-            yield report
+            yield say
         finally:
             with contextlib.suppress(Exception):  # the page may be gone
                 shown.remove()

@@ -1,4 +1,4 @@
-"""What leaves a page: files of Gaussians, pictures, films along keyframes, links. Knows no browser."""
+"""What leaves a page beside files of the scene: pictures, films along keyframes, links. Knows no browser."""
 
 import io
 import math
@@ -12,15 +12,13 @@ from typing import Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from ..splatting import formats
 from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
-from ..splatting.ids import rows_of
 from ..splatting.video import write_video
 from . import pictures
 from .layers import Layer
@@ -77,18 +75,6 @@ def link(address: str, pose: Pose, layer: str) -> str:
     return parts._replace(query=query, fragment="").geturl()
 
 
-def part_of(gaussians: Gaussians, ids: Int64[Tensor, " k"]) -> Gaussians:
-    """Those of the Gaussians that have these ids.
-
-    Raises:
-        InputError: none has.
-    """
-    rows = rows_of(gaussians.ids, ids)
-    if not len(rows):
-        raise InputError("There is nothing to save: nothing is picked, or what was picked is gone.")
-    return gaussians[rows]
-
-
 def file_name(words: Sequence[str], suffix: str) -> str:
     """A name that every system takes: letters, digits, - and _."""
     kept = "-".join(filter(None, (re.sub(r"[^\w]+", "-", word).strip("-") for word in words)))
@@ -107,25 +93,6 @@ def checked(content: bytes) -> bytes:
             f"save a part of the scene, or all of it in the terminal with: semsplat export SCENE -o FILE"
         )
     return content
-
-
-def suffixes() -> tuple[str, ...]:
-    """Formats in which Gaussians can be saved."""
-    return tuple(sorted(formats.writable()))
-
-
-def file_of(gaussians: Gaussians, suffix: str) -> bytes:
-    """The Gaussians as a file of this format.
-
-    Raises:
-        InputError: there are none, or nothing can write the format.
-    """
-    if not len(gaussians):
-        raise InputError("There is nothing to save: the scene has no Gaussians left.")
-    with tempfile.TemporaryDirectory(prefix="semsplat-") as folder:
-        path = Path(folder) / f"scene{suffix}"
-        formats.write(path, gaussians)
-        return path.read_bytes()
 
 
 def seen_at(camera: Camera, width: int, height: int) -> Camera:

@@ -14,30 +14,10 @@ from semsplat.app.layers import Depth, Rgb
 from semsplat.app.layers_combined import compose, steady
 from semsplat.app.layers_shapes import Ellipsoids
 from semsplat.app.poses import Pose
-from semsplat.splatting import formats
 from semsplat.splatting.camera import Camera
 from semsplat.splatting.errors import InputError
 
 UP = torch.tensor([0.0, 0.0, 1.0])
-
-
-def test_a_file_of_a_part_holds_that_part_and_nothing_else(tmp_path):
-    gaussians = three_balls()
-    part = sharing.part_of(gaussians, torch.arange(200, 400))
-    assert sharing.suffixes()
-    for suffix in sharing.suffixes():
-        path = tmp_path / f"part{suffix}"
-        path.write_bytes(sharing.file_of(part, suffix))
-        again = formats.read(path)
-        assert len(again) == 200
-        assert float(torch.cdist(again.means, gaussians.means[200:400]).amin(1).max()) < 0.001
-
-
-def test_nothing_is_no_file():
-    with pytest.raises(InputError, match="nothing to save"):
-        sharing.part_of(three_balls(), torch.tensor([7000]))
-    with pytest.raises(InputError, match="nothing to save"):
-        sharing.file_of(three_balls()[:0], ".ply")
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from ...splatting.edit import Delete
 from .. import keeping
 from ..browser import side_by_side
 from ..keeping import Row, there
+from ..leaving import Form
 from ..page import Page, What
-from ..sharing import file_of, part_of
 from ..widgets import element
-from .share import USUAL, hand_over
+from .share import USUAL, parts_of, save
 
 SHOWN = 10  # rows at once
 LETTERS = 24  # of a name in a row
@@ -253,10 +253,11 @@ class Objects:
             self.show()
 
     def _save(self) -> None:
-        row, session = self._row(), self._page.session
-        if row is not None:
-            content = file_of(part_of(session.gaussians, row.ids), USUAL)
-            hand_over(self._page, (session.title, row.thing.name), USUAL, content)
+        if row := self._row():
+            words = (self._page.session.title, row.thing.name)
+            save(
+                self._page, words, Form("gaussians", USUAL), lambda source: parts_of(source, self._page, row.thing.name)
+            )
 
     def _forget(self) -> None:
         if self.chosen is not None:

@@ -12,16 +12,18 @@ from ...splatting.gaussians import Gaussians
 from .. import sharing
 from ..browser import side_by_side
 from ..engines import DARK, LIGHT
+from ..export_parts import Part, Source
 from ..keeping import there
 from ..layers import Layer
 from ..layers_combined import steady
+from ..leaving import Choose, Form, Place, forms, written
 from ..look import NOTHING, Look
 from ..page import Page, What
 from ..poses import Pose
 from ..sharing import SIZES, file_name
 from ..splats import node
 
-ALL, PICKED, AS_SHOWN = "Whole scene", "What is picked", "As the page"
+ALL, PICKED, EVERY, AS_SHOWN = "Whole scene", "What is picked", "Every object", "As the page"
 USUAL = ".ply"  # format, unless another is chosen
 COPY = "navigator.clipboard?.writeText({text}).catch(() => undefined)"
 
@@ -32,11 +34,16 @@ class Share:
     def __init__(self, page: Page) -> None:
         self._page = page
         gui = page.client.gui
-        with gui.add_folder("Files of Gaussians"):
+        self.forms = {form.title: form for form in forms(page.session)}
+        with gui.add_folder("Files"):
             self.what = gui.add_dropdown("What", [ALL, PICKED], hint="Edits are in it. Type to search objects.")
             self.format = gui.add_dropdown(
-                "Format", sharing.suffixes(), initial_value=USUAL, hint=".ply opens in every 3DGS program."
+                "Format", list(self.forms), initial_value=USUAL, hint=".ply opens in every 3DGS program."
             )
+            with gui.add_folder("Where it stands in the file", expand_by_default=False):
+                self.center = gui.add_checkbox("Centre", False, hint="The origin goes under its middle.")
+                self.upright = gui.add_checkbox("Upright", False, hint="Up is where other programs expect it.")
+                self.scale = gui.add_number("Scale", 1.0, min=1e-6, max=1e6, hint="Units of the file for one here.")
             self.download = gui.add_button("Download", icon="download")
         with gui.add_folder("What the page shows"):
             self.marked = gui.add_checkbox("Mark picked", False, hint="Light up what is picked in what is saved here.")
@@ -52,7 +59,7 @@ class Share:
             self.copy = gui.add_button("Copy link", icon="link", hint="Opens where you stand, with this layer.")
             self.link = gui.add_text("Link", "", visible=False)
         self.what.on_update(lambda _: page.do(self._allow))
-        self.download.on_click(lambda _: page.do(self._download, "Writing the file …"))
+        self.download.on_click(lambda _: page.do(self._download))
         self.picture.on_click(lambda _: page.do(self._picture))
         self.html.on_click(lambda _: page.do(self._html, "Making a page …"))
         self.copy.on_click(lambda _: page.do(self._copy))
@@ -61,7 +68,8 @@ class Share:
         """Offer what there is."""
         if what in ("things", "edits", "scene"):
             names = tuple(row.thing.name for row in there(self._page.session.now))
-            options = (ALL, PICKED, *(name for name in names if name not in (ALL, PICKED)))
+            every = (EVERY,) if names else ()
+            options = (ALL, PICKED, *every, *(name for name in names if name not in (ALL, PICKED, EVERY)))
             if self.what.options != options:
                 self.what.options = options
         if what in ("picked", "edits", "scene"):
@@ -74,15 +82,10 @@ class Share:
         self.download.disabled = not len(there_is)
 
     def _download(self) -> None:
-        page, chosen = self._page, self.what.value
-        gaussians = page.session.gaussians
-        if chosen == PICKED:
-            gaussians = sharing.part_of(gaussians, page.look.picked)
-        elif chosen != ALL:
-            row = next((row for row in there(page.session.now) if row.thing.name == chosen), None)
-            gaussians = sharing.part_of(gaussians, row.ids if row else NOTHING)
-        words = (page.session.title, "" if chosen == ALL else "picked" if chosen == PICKED else chosen)
-        hand_over(page, words, self.format.value, sharing.file_of(gaussians, self.format.value))
+        page, chosen, form = self._page, self.what.value, self.forms[self.format.value]
+        place = Place(self.center.value, self.upright.value, float(self.scale.value))
+        words = (page.session.title, {ALL: "", PICKED: "picked", EVERY: "objects"}.get(chosen, chosen))
+        save(page, words, form, lambda source: parts_of(source, page, chosen), place)
 
     def _picture(self) -> None:
         page, camera = self._page, self._page.camera()
@@ -145,6 +148,27 @@ def as_shown(page: Page, cameras: Sequence[Camera], marked: bool, solid: bool = 
     now = page.session.now
     layers = [look.drawn(page.session, now, camera.to(now.gaussians.means.device)) for camera in cameras]
     return now.gaussians, steady(layers).on(DARK if page.dark else LIGHT)
+
+
+def parts_of(source: Source, page: Page, chosen: str) -> list[Part] | None:
+    """What was chosen on a page; None: the whole."""
+    picked, rows = page.look.picked, there(page.session.now)
+    if chosen == ALL:
+        return None
+    if chosen == PICKED:
+        return [source.part("picked", picked, {})]
+    return [source.part(row.thing.name, row.ids, row.thing.facts) for row in rows if chosen in (EVERY, row.thing.name)]
+
+
+def save(page: Page, words: Sequence[str], form: Form, choose: Choose, place: Place | None = None) -> None:
+    """Write a file beside the page's own work and hand it over."""
+
+    def work() -> None:
+        with page.told("Writing the file …") as say:
+            suffix, content = written(page.session, choose, form, place or Place(), say)
+        hand_over(page, words, suffix, content)
+
+    aside(page, work)
 
 
 def hand_over(page: Page, words: Sequence[str], suffix: str, content: bytes) -> None:
