@@ -141,7 +141,15 @@ class Edit:
     delete THINGS; keep only THINGS; delete everything but THINGS; make THINGS red, paint THINGS "#ff8800 50%"; make
     THINGS 50% transparent; move THINGS 0.2 left (right, up, down, forward, back: in scene units, as the photo of
     --viewpoint shows it); rotate THINGS 30 degrees; scale THINGS 1.5, make THINGS bigger, twice as big; duplicate
-    THINGS 0.3 up; undo; redo. THINGS are a named object, or a question as for ask: "the mug on the table and the book".
+    THINGS 0.3 up; make THINGS 20% brighter, darker, warmer, cooler; rename THINGS to NAME; group THINGS as NAME;
+    ungroup NAME; undo; redo. THINGS are a named object, or a question as for ask: "the mug on the table and the book".
+
+    delete THINGS and fill the hole; fill the hole of THINGS: puts what is behind in the place of what was deleted.
+
+    insert FILE, or: insert THINGS from SCENE (another scene folder); at X Y Z, on THINGS or beside THINGS, else where
+    it is in its own scene; scaled 0.5; with z up (-y, ...: which way is up in a file; a scene knows it). "and match its
+    light" gives it the exposure and white balance of this scene, when the scene that it comes from is known:
+    'insert "my chair.ply" from office on the table and match its light'. Names with blanks are in quotes.
     """
 
     scene: Positional[Path]  # folder of the scene

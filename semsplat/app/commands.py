@@ -8,21 +8,41 @@
     rotate THINGS 30 degrees [left]    turn; left is counter-clockwise seen from above; or: about x, y, z
     scale THINGS 1.5                   make THINGS bigger, smaller, 20% larger, twice as big; it stays on its ground
     duplicate THINGS [0.3 up]          copy; beside the thing when nothing is said
+    make THINGS [20%] brighter         darker, warmer, cooler; brighten, darken
+    fill the hole [of THINGS]          what was deleted last, or those things; delete THINGS and fill the hole
+    insert FILE [on THINGS]            at X Y Z, beside THINGS; else where it is in its file; THING from SCENE takes a
+      [scaled 0.5] [with z up]         thing out of another scene's folder; or: insert FILE from SCENE
+      [and match its light]            exposure and white balance of the scene it came from; later: match its light
+    rename THINGS to NAME              call, name: call it "the old mug"
+    group THINGS as NAME               ungroup NAME
     undo | redo
 
-THINGS are: it, this, the selection (what is picked); everything; the name of an object of the scene; or a question as
-for :mod:`semsplat.distill.ask` ("mug on the table"); several with "and" between them. "then" or ";" begins the next.
+FILE, SCENE and NAME keep their case; in quotes they may have blanks and any words in them. THINGS are: it, this, the
+selection (what is picked); everything; the name of an object of the scene; or a question as for
+:mod:`semsplat.distill.ask` ("mug on the table"); several with "and" between them. "then" or ";" begins the next.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from ..splatting.errors import InputError
-from .commands_parts import EXAMPLE, NUMBER, Way, color_of_words, factor_of, number_of, share_of, split_way, things_of
+from .commands_insert import inserted, is_insertion
+from .commands_light import brightened, lit, matching
+from .commands_names import grouped, renamed, ungrouped
+from .commands_parts import (
+    EXAMPLE,
+    NUMBER,
+    Command,
+    color_of_words,
+    cut,
+    factor_of,
+    number_of,
+    pieces,
+    share_of,
+    split_way,
+    things_of,
+)  # fmt: skip
 
-Verb = Literal["delete", "keep", "tint", "fade", "move", "turn", "scale", "duplicate", "undo", "redo"]
 LONGEST = 300  # letters
 STEP, FADE = 1.25, 0.5  # bigger, transparent: when it is not said how much
 
@@ -36,6 +56,9 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "turn": ("rotate", "spin", "turn"),
     "scale": ("scale", "resize", "enlarge", "grow", "shrink", "double", "halve"),
     "duplicate": ("duplicate", "copy", "clone"),
+    "gain": ("brighten", "lighten", "darken"),
+    "fill": ("fill in", "fill up", "fill", "close"),
+    "match": ("match", "adapt", "adjust"),
     "undo": ("undo",),
     "redo": ("redo",),
 }
@@ -44,37 +67,15 @@ _OTHERS = {  # what is no edit, and where it is done
     "show": 'Showing is no edit; type what you look for where it says Find, or say "undo".',
     "find": 'Finding is no edit; type the thing where it says Find, or use: semsplat ask SCENE "mug"',
     "select": "Selecting is no edit; type the thing where it says Find, or click on it.",
-    "add": "Nothing can be made from words alone; insert a file, or duplicate a thing that is there.",
-    "rename": "Objects are renamed in their list.",
+    "add": "Nothing can be made from words alone; duplicate a thing, or insert a file: insert chair.ply on the table.",
 }
 _BIGGER = "bigger|larger|taller|greater"
 _SMALLER = "smaller|tinier|littler"
 
 
-@dataclass(frozen=True)
-class Command:
-    """One thing to be done, as it was understood."""
-
-    verb: Verb
-    things: tuple[str, ...] = ()  # each as said, without article; empty for undo and redo
-    all_but: bool = False  # delete: everything else
-    color: tuple[float, float, float] | None = None  # tint: RGB in [0, 1]
-    color_name: str = ""
-    amount: float = 1.0  # tint: strength; fade: factor on opacities; turn: degrees; scale: factor
-    way: Way | None = None  # move, duplicate: right, away, up, scene units
-    way_name: str = ""
-    axis: str = ""  # turn: x, y, z; empty: up
-
-    @property
-    def what(self) -> str:
-        """The things, for people."""
-        return " and ".join(self.things)
-
-
 def parse_all(text: str) -> list[Command]:
     """The commands between "then" and ";", in their order. Raises InputError as :func:`parse`."""
-    parts = [part for part in re.split(r";|\n|(?:,? and)? \bthen\b", text) if part.strip()]
-    return [parse(part) for part in parts] or [parse(text)]
+    return [parse(part) for part in pieces(text)] or [parse(text)]
 
 
 def parse(text: str) -> Command:
@@ -84,6 +85,11 @@ def parse(text: str) -> Command:
         InputError: it is empty, too long or not understood; the sentence says how it may be said.
     """
     words = _tidy(text)
+    if is_insertion(text):
+        return inserted(text)
+    namer = _NAMERS.get(words.split(" ", 1)[0])
+    if namer is not None:
+        return namer(text)
     for prefix, remedy in _OTHERS.items():
         if words.split(" ", 1)[0] == prefix:
             raise InputError(remedy)
@@ -92,10 +98,10 @@ def parse(text: str) -> Command:
             if rest not in ("", "it", "that", "this", "last", "the last edit", "the last"):
                 raise InputError(f'"{verb}" takes back one edit at a time; say just: {verb}')
             return Command("undo" if verb == "undo" else "redo")
-        if not rest:
+        if not rest and verb not in ("fill", "match"):
             raise InputError(f'"{said}" needs a thing, {_example(verb)}.')
         return _PARSERS[verb](said, rest)
-    raise InputError(f'"{_cut(words)}" is not understood; say what to do, {EXAMPLE}.')
+    raise InputError(f'"{cut(words)}" is not understood; say what to do, {EXAMPLE}.')
 
 
 def _openings(words: str) -> list[tuple[str, str, str]]:
@@ -131,19 +137,19 @@ def _keep(_: str, rest: str) -> Command:
 
 
 def _make(_: str, rest: str) -> Command:
-    for ending in (_faded, _sized, _painted):
+    for ending in (_faded, _sized, lit, _painted):
         command = ending(rest)
         if command is not None:
             return command
     raise InputError(
-        f'"make {_cut(rest)}" is not understood; say: make the chair red, make it 50% transparent, make it bigger.'
+        f'"make {cut(rest)}" is not understood; say: make the chair red, make it 50% transparent, make it bigger.'
     )
 
 
 def _paint(said: str, rest: str) -> Command:
     command = _painted(rest)
     if command is None:
-        raise InputError(f'"{_cut(rest)}" ends with no colour; say: {said} the chair dark red, or with #ff8800.')
+        raise InputError(f'"{cut(rest)}" ends with no colour; say: {said} the chair dark red, or with #ff8800.')
     return command
 
 
@@ -157,7 +163,7 @@ def _move(said: str, rest: str) -> Command:
     things, way, name = split_way(rest, {"lift": "up", "raise": "up", "lower": "down"}.get(said))
     if way is None:
         raise InputError(
-            f'"{said} {_cut(rest)}" says not how far and where; say: {said} the lamp 0.2 left '
+            f'"{said} {cut(rest)}" says not how far and where; say: {said} the lamp 0.2 left '
             "(right, up, down, forward, back; in scene units)."
         )
     return Command("move", things_of(things), way=way, way_name=name)
@@ -175,7 +181,7 @@ def _turn(said: str, rest: str) -> Command:
     if found is None:
         command = _painted(rest) if said == "turn" else None
         if command is None:
-            raise InputError(f'"{said} {_cut(rest)}" says not how far; say: {said} the chair 30 degrees.')
+            raise InputError(f'"{said} {cut(rest)}" says not how far; say: {said} the chair 30 degrees.')
         return command
     degrees = number_of(found.group(2)) * (-1.0 if found.group(3) in ("right", "clockwise") else 1.0)
     return Command("turn", things_of(found.group(1)), amount=degrees, axis=found.group(4) or "")
@@ -189,7 +195,7 @@ def _scale(said: str, rest: str) -> Command:
     if found is None:
         if said in ("enlarge", "grow", "shrink"):
             return Command("scale", things_of(rest), amount=1.0 / STEP if said == "shrink" else STEP)
-        raise InputError(f'"{said} {_cut(rest)}" says not how much; say: {said} the mug 1.5.')
+        raise InputError(f'"{said} {cut(rest)}" says not how much; say: {said} the mug 1.5.')
     number, percent = number_of(found.group(3)), "%" in (found.group(4) or "")
     if percent and found.group(2) == "by" and said != "scale":
         factor = 1.0 - number / 100 if said == "shrink" else 1.0 + number / 100
@@ -197,6 +203,18 @@ def _scale(said: str, rest: str) -> Command:
         factor = number / 100 if percent else number
         factor = 1.0 / factor if said == "shrink" and factor > 1.0 else factor
     return Command("scale", things_of(found.group(1)), amount=factor_of(factor))
+
+
+def _fill(_: str, rest: str) -> Command:
+    """The hole that was made last, or that of things."""
+    found = re.fullmatch(
+        r"(?:(?:the|a|its|that|this) )?(?:holes?|gaps?)(?: (?:of|from|behind|under|left by) (.+))?", rest
+    )
+    where = re.fullmatch(r"(?:in )?where (.+?) (?:was|were|stood|is gone)", rest)
+    if found is None and where is None and rest not in ("", "it", "it in", "in"):
+        raise InputError(f'"fill {cut(rest)}" is not understood; say: fill the hole, or: fill the hole of the mug.')
+    said = (where.group(1) if where else found.group(1)) if where or found else None
+    return Command("fill", things_of(said) if said else ())
 
 
 def _faded(rest: str) -> Command | None:
@@ -252,15 +270,14 @@ def _example(verb: str) -> str:
         "make": "such as: make the chair red", "tint": "such as: paint the chair red", "move": "such as: move the "
         "lamp 0.2 left", "turn": "such as: rotate the chair 30 degrees", "scale": "such as: scale the mug 1.5",
         "duplicate": "such as: duplicate the book 0.3 up", "keep": "such as: keep only the table",
-        "fade": "such as: fade the mug 50%",
+        "fade": "such as: fade the mug 50%", "gain": "such as: brighten the mug 20%",
     }.get(verb, "such as: delete the mug")  # fmt: skip
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
 
 
 _PARSERS: dict[str, Callable[[str, str], Command]] = {
     "delete": _delete, "keep": _keep, "make": _make, "tint": _paint, "fade": _fade, "move": _move, "turn": _turn,
-    "scale": _scale, "duplicate": _duplicate,
+    "scale": _scale, "duplicate": _duplicate, "gain": brightened, "fill": _fill, "match": matching,
+}  # fmt: skip
+_NAMERS: dict[str, Callable[[str], Command]] = {
+    "rename": renamed, "call": renamed, "name": renamed, "group": grouped, "ungroup": ungrouped, "dissolve": ungrouped,
 }  # fmt: skip

@@ -2,11 +2,18 @@
 
 import math
 import re
+from dataclasses import dataclass
+from typing import Literal
 
 from PIL import ImageColor
 
 from ..splatting.errors import InputError
 
+Verb = Literal[
+    "delete", "keep", "tint", "fade", "gain", "move", "turn", "scale", "duplicate", "fill", "insert", "match",
+    "rename", "group", "ungroup", "undo", "redo",
+]  # fmt: skip
+Spot = Literal["", "at", "on", "beside"]
 Way = tuple[float, float, float]  # right, away, up, scene units
 DIRECTIONS = {  # (right, away, up)
     "left": (-1, 0, 0), "right": (1, 0, 0), "up": (0, 0, 1), "upwards": (0, 0, 1), "down": (0, 0, -1),
@@ -22,7 +29,81 @@ _WAY = re.compile(rf"{_REST}{_FAR} {_TO}(?P<where>{_WHERE})(?: of (?:me|us))?")
 _WAY_AFTER = re.compile(rf"{_REST}{_TO}(?P<where>{_WHERE}) {_FAR}")
 _LENGTH = re.compile(rf"(.+?)(?: by)? ({NUMBER})(?: (?:scene )?units?)?")
 _METRIC = re.compile(rf"{NUMBER} ?(mm|cm|m|km|metres?|meters?|inch|inches|feet|ft)\b")
+LONGEST_OF_ALL = 3000  # letters
 EXAMPLE = 'such as "delete the mug", "make the chair red" or "move the lamp 0.2 left"'
+
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|(?<!\S)'[^']*'(?!\w)")
+_THEN = re.compile(
+    r";|\n|(?:,? and)? \bthen\b|,? and (?=fill(?: in| up)?(?: (?:the|its|that) (?:hole|gap))?\s*[.!]?\s*(?:;|\n|$))"
+    r"|,? and (?=match (?:its|the|their) (?:light|brightness|exposure|white balance|colou?rs?)\b)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing to be done, as it was understood."""
+
+    verb: Verb
+    things: tuple[str, ...] = ()  # each as said, without article; empty for undo and redo, and for what was done last
+    all_but: bool = False  # delete: everything else
+    color: tuple[float, float, float] | None = None  # tint: RGB in [0, 1]
+    color_name: str = ""
+    amount: float = 1.0  # tint: strength; fade: factor on opacities; gain: share; turn: degrees; scale, insert: factor
+    way: Way | None = None  # move, duplicate: right, away, up, scene units
+    way_name: str = ""
+    axis: str = ""  # turn: x, y, z; empty: up; insert: the source's up, such as -y; empty: known or left as it is
+    how: str = ""  # gain: brighter, darker, warmer, cooler
+    name: str = ""  # rename, group, ungroup: as it was written
+    source: str = ""  # insert: a file, or what is taken out of the scene ``origin``
+    origin: str = ""  # insert: a scene folder or file
+    spot: Spot = ""  # insert: where, about ``things``; empty: where it is in its file
+    point: tuple[float, float, float] | None = None  # insert at: scene units
+
+    @property
+    def what(self) -> str:
+        """The things, for people."""
+        return " and ".join(self.things)
+
+
+def pieces(text: str) -> list[str]:
+    """The sentences between ";", "then" and the like; not where these are inside quotes.
+
+    Raises:
+        InputError: it is too long.
+    """
+    if len(text) > LONGEST_OF_ALL:
+        raise InputError(
+            f"That has {len(text):,} letters; at most {LONGEST_OF_ALL:,} are understood at once, {EXAMPLE}."
+        )
+    covered = _QUOTED.sub(lambda found: "\0" * len(found.group()), text)
+    ends = [found.span() for found in _THEN.finditer(covered)]
+    starts = [0, *(end for _, end in ends)]
+    parts = [text[start:end] for start, end in zip(starts, [*(begin for begin, _ in ends), len(text)], strict=True)]
+    return [part for part in parts if part.strip()]
+
+
+def tokens(text: str) -> list[str]:
+    """Words and quoted parts, as they were written, the latter with their quotes; without , . ! ? at the end."""
+    found = re.findall(rf"{_QUOTED.pattern}|\S+", "".join(c if c.isprintable() else " " for c in text))
+    if found and not is_quoted(found[-1]):
+        found[-1] = found[-1].rstrip(".!?") or found[-1]
+    return found
+
+
+def is_quoted(token: str) -> bool:
+    """Whether a token was written in quotes."""
+    return _QUOTED.fullmatch(token) is not None
+
+
+def bare(token: str) -> str:
+    """A token without its quotes."""
+    return token[1:-1] if is_quoted(token) else token
+
+
+def cut(text: str) -> str:
+    """Not too long to be shown."""
+    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def things_of(text: str) -> tuple[str, ...]:

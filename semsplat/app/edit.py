@@ -1,5 +1,7 @@
 """``semsplat edit``: change a scene in words; what was done is kept in its folder, and every edit can be undone."""
 
+import time
+
 from rich.console import Console
 
 from ..splatting import history_files
@@ -7,13 +9,15 @@ from ..splatting.camera import Camera
 from ..splatting.edit_base import counted
 from ..splatting.errors import InputError
 from ..splatting.history import Entry
-from .carrying import carry_out
+from .carrying import Say, carry_out
 from .cli_meaning import Edit
 from .commands import Command, parse_all
 from .progress import say
 from .scene import Scene
 from .session import Session
 from .views import find_view
+
+TOLD_EVERY = 3.0  # seconds
 
 
 def run(request: Edit, console: Console) -> int:
@@ -58,6 +62,18 @@ def listed(entries: tuple[Entry, ...], done: int) -> list[str]:
     return lines
 
 
+def _telling(console: Console) -> Say:
+    """Says what is going on when something takes long."""
+    last = [time.monotonic(), ""]
+
+    def told(share: float, what: str) -> None:
+        if what != last[1] and time.monotonic() - last[0] > TOLD_EVERY:
+            last[:] = [time.monotonic(), what]
+            say(console, f"{share:4.0%} {what}")
+
+    return told
+
+
 def _carry_out(session: Session, command: Command, camera: Camera | None, console: Console) -> None:
     if command.verb in ("undo", "redo"):
         entry = session.undo() if command.verb == "undo" else session.redo()
@@ -65,6 +81,6 @@ def _carry_out(session: Session, command: Command, camera: Camera | None, consol
             raise InputError(f"There is nothing to {command.verb}.")
         say(console, f"{'Taken back' if command.verb == 'undo' else 'Done again'}: {entry.label}")
         return
-    edit, label = carry_out(session, command, camera=camera)
+    edit, label = carry_out(session, command, camera=camera, files=True, say=_telling(console))
     session.do(edit, label)
     say(console, f"{label}: {edit.describe()}")
