@@ -4,7 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ..distill.objects import Thing
+from ..distill.segment.alone import isolated
 from ..splatting import formats
 from ..splatting.edit_base import Vector
 from ..splatting.errors import InputError
@@ -21,7 +22,7 @@ from ..splatting.ids import rows_of, union
 from ..splatting.similarity import Similarity, upright
 from .ask import facts_of
 from .poses import up_of
-from .scene import Scene
+from .scene import Scene, is_scene
 from .session import Session
 
 Say = Callable[[str], None]
@@ -45,6 +46,7 @@ class Part:
     ids: Int64[Tensor, " k"]  # which Gaussians of the scene were selected, ascending; cleaning may take some away
     facts: dict[str, Any] = field(default_factory=dict)  # how it was selected (JSON)
     placement: Similarity = field(default_factory=Similarity)  # from the scene to the file's numbers
+    cleaned: bool = False  # mended so that it looks alone as it does in the scene
 
     @property
     def placed(self) -> Gaussians:
@@ -80,8 +82,9 @@ class Source:
         """The scene of a session as it is now."""
         gaussians = session.now.gaussians
         plain = gaussians.replace(features=gaussians.features[:, :0]).to("cpu")
-        scene = None if session.folder is None else Scene.open(session.folder)
-        return cls(session.folder or Path(session.title), scene, plain, session.up, (), session)
+        folder = session.folder if session.folder is not None and is_scene(session.folder) else None
+        scene = None if folder is None else Scene.open(folder)
+        return cls(folder or Path(session.title), scene, plain, session.up, (), session)
 
     @property
     def title(self) -> str:
@@ -147,6 +150,18 @@ class Source:
     def part(self, name: str, ids: Int64[Tensor, " k"], facts: dict[str, Any]) -> Part:
         """Some of its Gaussians under a name."""
         return Part(name, self.gaussians[rows_of(self.gaussians.ids, ids)], ids, facts)
+
+    def cleaned(self, part: Part) -> Part:
+        """A part without the halo of its neighbours; see :func:`semsplat.distill.segment.alone.isolated`.
+
+        What is the whole scene stays as it is.
+        """
+        if len(part.gaussians) == len(self.gaussians):
+            return part
+        selection = torch.isin(self.gaussians.ids, part.ids)
+        views = self.scene.views if self.scene else ()
+        cameras = [view.camera for view in views if not view.held_out] or [view.camera for view in views]
+        return replace(part, gaussians=isolated(self.gaussians, selection, cameras), cleaned=True)
 
     def together(self, parts: Sequence[Part]) -> Part:
         """Several parts as one."""

@@ -12,6 +12,7 @@ from ..splatting.errors import InputError
 from .cli_export import Export
 from .export import KINDS, carry_out
 from .export_parts import Part, Say, Source
+from .scene import is_scene
 from .session import Session
 
 Choose = Callable[[Source], list[Part] | None]
@@ -46,7 +47,8 @@ def forms(session: Session) -> list[Form]:
     """What can be written of a session; views only of scenes with photos."""
     whole = [Form("gaussians", suffix) for suffix in sorted(formats.writable())]
     shapes = [Form(kind, suffix) for kind in ("mesh", "points") for suffix in KINDS[kind].suffixes]
-    return whole + shapes + ([Form(kind, "") for kind in _PER_VIEW] if session.views and session.folder else [])
+    photos = bool(session.views) and session.folder is not None and is_scene(session.folder)
+    return whole + shapes + ([Form(kind, "") for kind in _PER_VIEW] if photos else [])
 
 
 def written(session: Session, choose: Choose, form: Form, place: Place, say: Say) -> tuple[str, bytes]:
