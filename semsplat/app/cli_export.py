@@ -32,7 +32,8 @@ class Surface:
     """Of meshes and points."""
 
     voxel: Number = None  # meshes: size of the finest detail in units of the file (a 128th of the thing's length)
-    triangles: Count = None  # meshes: about so many at most (50000)
+    triangles: Count = None  # meshes: about so many at most (50000; 10000 under a texture)
+    texture: Count = None  # meshes: side of a picture laid over it, pixels, in .glb and .obj (a colour at each corner)
     watertight: bool = False  # meshes: closed all around, as a printer wants them; else open where nobody looked
     opacity: Number = None  # points: Gaussians that are fainter are left out, 0 to 1 (0.1)
 
@@ -58,6 +59,8 @@ class Export:
     center: bool = False  # put the origin under the thing's middle, where it stands
     up: Up = None  # turn the scene's up to this axis; upright: as programs expect it (y; -y in .ply and .splat)
     scale: float = 1.0  # units of the file for a unit of the scene
+    raw: bool = False  # Gaussians and points: as selected; else borders are mended, so that no halo of neighbours shows
+    metadata: bool = False  # FILE.json beside each file: name, bounds, way back into the scene, licences ...
     mesh: Grouped[Surface] = field(default_factory=Surface)
     views: Grouped[PerView] = field(default_factory=PerView)
 

@@ -5,6 +5,7 @@ Each kind of file is written by a module of its own, with ``write(work)``; :data
 
 import importlib
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING
 from ..splatting import formats
 from ..splatting.errors import InputError
 from ..splatting.similarity import Similarity
+from . import export_metadata
 from .export_parts import AXES, Part, Say, Source, placement, stems
 
 if TYPE_CHECKING:
     from .cli_export import Export
+
+SLOW = 5.0  # seconds of mending from which on it is told
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Kind:
     means: tuple[str, ...] = ()  # suffixes that mean this kind when nothing is said
     up: dict[str, str] | None = None  # which way is up in a file of a suffix, by convention; y when not given
     turned: dict[str, tuple[float, float, float]] | None = None  # axes that its files have and our numbers have not
+    alone: bool = False  # parts are mended so that they look alone as they do in the scene, unless --raw is given
     per_view: bool = False  # OUT without such a suffix is a folder of files for each view; parts stand together
 
 
@@ -36,13 +41,18 @@ KINDS = {
     "gaussians": Kind(
         "export_gaussians",
         _GAUSSIANS,
-        _GAUSSIANS,
+        alone=True,
+        means=_GAUSSIANS,
         up={".ply": "-y", ".compressed.ply": "-y", ".splat": "-y"},
         turned={".spz": (1.0, -1.0, -1.0), ".glb": (-1.0, -1.0, 1.0), ".gltf": (-1.0, -1.0, 1.0)},
     ),
     "mesh": Kind("export_mesh", (".glb", ".obj", ".ply", ".stl"), (".obj", ".stl"), up={".ply": "z", ".stl": "z"}),
     "points": Kind(
-        "export_points", (".ply", ".pcd", ".xyz"), (".pcd", ".xyz"), up=dict.fromkeys((".ply", ".pcd", ".xyz"), "z")
+        "export_points",
+        (".ply", ".pcd", ".xyz"),
+        (".pcd", ".xyz"),
+        up=dict.fromkeys((".ply", ".pcd", ".xyz"), "z"),
+        alone=True,
     ),
     "masks": Kind("export_masks", (), per_view=True),
     "depth": Kind("export_depth", (), per_view=True),
@@ -104,6 +114,8 @@ def carry_out(request: "Export", how: tuple[str, str, bool], source: Source, par
     """
     _check(request)
     kind, suffix, one_file = how
+    if KINDS[kind].alone and not request.raw:
+        parts = [_clean(source, part, say) for part in parts]
     axis = _axis(request, KINDS[kind], suffix)
     standing = [source.together(parts)] * len(parts) if KINDS[kind].per_view else parts
     placed = [
@@ -112,6 +124,20 @@ def carry_out(request: "Export", how: tuple[str, str, bool], source: Source, par
     ]
     work = Work(request, kind, source, tuple(placed), suffix, one_file, say)
     importlib.import_module(f".{KINDS[kind].module}", __package__).write(work)
+    if request.metadata and KINDS[kind].per_view:
+        say("--metadata: what is written for each view has its own record, export.json.")
+    elif request.metadata:
+        written = export_metadata.write(work, (KINDS[kind].turned or {}).get(suffix, (1.0, 1.0, 1.0)))
+        say(f"Described in {', '.join(map(str, written[:3]))}{' ...' if len(written) > 3 else ''}")
+
+
+def _clean(source: Source, part: Part, say: Say) -> Part:
+    began = time.monotonic()
+    clean = source.cleaned(part)
+    seconds = time.monotonic() - began
+    if seconds > SLOW:
+        say(f"{part.name}: its borders were mended in {seconds:.0f} s (--raw leaves them as they are).")
+    return clean
 
 
 def _check(request: "Export") -> None:
