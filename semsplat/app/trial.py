@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from jaxtyping import Int64
 from torch import Tensor
 
-from ..splatting.edit import Edit, Hue, Move, Opacity, Rotate, Scale, Tint, Vector, pivot, turn
-from .carrying import foot
+from ..splatting.edit import Edit, Gain, Hue, Move, Opacity, Rotate, Scale, Tint, Vector, pivot, turn
+from ..splatting.edit_base import shown
+from ..splatting.light import GAMMA
+from .carrying import foot, gains_of
 from .session import Session
 
 NOWHERE: Vector = (0.0, 0.0, 0.0)
+WARMEST = 0.4  # share by which red and blue change at a warmth of 1
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Trial:
     color: Vector | None = None  # RGB in [0, 1]; None: as it is
     strength: float = 1.0  # of the colour
     hue: float = 0.0  # degrees
+    exposure: float = 0.0  # stops of the light: brighter, darker
+    warmth: float = 0.0  # from -1, bluish, to 1, reddish: white balance
     opacity: float = 1.0  # factor
     by: Vector = NOWHERE  # scene units
     degrees: float = 0.0  # about the scene's up
@@ -33,7 +38,12 @@ class Trial:
     @property
     def any(self) -> bool:
         """Whether it changes anything."""
-        return self.places or self.color is not None or self.hue != 0.0 or self.opacity != 1.0
+        return self.places or self.color is not None or (self.hue, *self.light, self.opacity) != (0.0, 0.0, 0.0, 1.0)
+
+    @property
+    def light(self) -> tuple[float, float]:
+        """Exposure and warmth."""
+        return self.exposure, self.warmth
 
     def looks(self, ids: Int64[Tensor, " k"]) -> tuple[Edit, ...]:
         """The edits of colour and opacity."""
@@ -42,6 +52,9 @@ class Trial:
             edits.append(Tint(ids, self.color, self.strength))
         if self.hue:
             edits.append(Hue(ids, self.hue))
+        if any(self.light):
+            shade, (red, green, blue) = 2 ** (self.exposure / GAMMA), gains_of("warmer", WARMEST * self.warmth)
+            edits.append(Gain(ids, (shade * red, shade * green, shade * blue)))
         if self.opacity != 1.0:
             edits.append(Opacity(ids, self.opacity))
         return tuple(edits)
@@ -70,6 +83,8 @@ def label(edit: Edit, name: str) -> str:
             return f"Paint {name} #{color}" + (f" {edit.strength:.0%}" if edit.strength < 1.0 else "")
         case Hue():
             return f"Turn the hue of {name} {edit.degrees:g}°"
+        case Gain():
+            return f"Light of {name} × {shown(edit.gains)}"
         case Opacity():
             return f"Opacity of {name} × {edit.factor:.2g}"
         case Rotate():

@@ -9,6 +9,7 @@ from semsplat.app.gizmo import AROUND
 from semsplat.app.poses import extent
 from semsplat.splatting.edit import Delete, pivot
 from semsplat.splatting.formats import ply
+from semsplat.splatting.sh import C0, from_color
 
 pytestmark = pytest.mark.browser
 WHITE = (1.0, 1.0, 1.0)  # of an empty page
@@ -253,3 +254,42 @@ def test_while_edits_are_off_the_page_says_why(page):
     page.tab.keyboard.press("x")
     page.tab.get_by_text("That did not work").wait_for()
     assert there(page) == {0, 1, 2}
+
+
+def test_light_is_tried_and_done(page):
+    session = page.viewer.session
+    page.click(PLACES[1])
+    until(lambda: balls(page.visitor.look.picked) == {1})
+    before = page.color(PLACES[1])
+    slide(page, "Exposure", -2)
+    until(lambda: page.color(PLACES[1]).mean() < 0.75 * before.mean())
+    assert not session.now.history.entries
+    press(page, "Apply")
+    until(lambda: len(session.now.history.entries) == 1)
+    assert session.now.history.last.label.startswith("Light of")
+    press(page, "Undo")
+    until(lambda: torch.allclose(page.color(PLACES[1]), before, atol=0.03))
+
+
+def test_a_hole_of_a_scene_without_photos_on_the_disk_is_refused_in_words(page):
+    do(page, "delete everything")
+    page.tab.get_by_role("button", name="Fill the hole").click()
+    page.tab.get_by_text("That did not work").wait_for()
+    page.tab.get_by_role("button", name="Fill the hole").wait_for()
+    do(page, "undo")
+    until(lambda: not page.tab.get_by_role("button", name="Fill the hole").is_visible())
+
+
+def test_a_whole_scene_is_inserted_in_the_light_of_this_one(page, tmp_path):
+    session = page.viewer.session
+    dark = session.gaussians.replace(sh=session.gaussians.sh.clone())
+    dark.sh[:, 0] = from_color(0.5 * (0.5 + C0 * dark.sh[:, 0]))
+    path = tmp_path / "dark.ply"
+    ply.write(path, dark.replace(means=dark.means + 50.0))
+    page.tab.get_by_text("Insert a file").click()
+    page.field("A whole scene").click()
+    page.tab.get_by_text("Match its light").wait_for()
+    page.tab.locator('input[type="file"]').last.set_input_files(str(path))
+    until(lambda: len(session.now.history.entries) == 2)
+    added, own = session.gaussians.sh[600:, 0], session.gaussians.sh[:600, 0]
+    assert C0 * (added.mean() - own.mean()).abs() < 0.05

@@ -4,6 +4,7 @@ from ..page import Page
 from .ask import Ask
 from .edit_list import EditList
 from .edits import Edits
+from .filling import Filling
 from .help import Help
 from .objects import Objects
 from .photos import PhotosPanel
@@ -22,7 +23,7 @@ ONE_LINE_OF_TABS = "[role=tab]{padding-inline:0.6em !important;font-size:0.8rem 
 def build(page: Page) -> None:
     """Everything a visitor can read and press, on one page."""
     gui = page.client.gui
-    page.parts += [Status(page), Ask(page), Work(page), Count(page), Quick(page)]
+    page.parts += [Status(page), Ask(page), Work(page), Count(page), Quick(page), filling := Filling(page)]
     gui.add_html(f"<style>{ONE_LINE_OF_TABS}</style>")
     tabs = gui.add_tab_group()
     with tabs.add_tab("Select"):
@@ -32,7 +33,7 @@ def build(page: Page) -> None:
     with tabs.add_tab("Objects"):
         page.parts += [Objects(page), Proposals(page)]
     with tabs.add_tab("Edit"):
-        page.parts += [Edits(page), EditList(page)]
+        page.parts += [Edits(page, filling), EditList(page)]
     with tabs.add_tab("Photos"):
         page.parts.append(PhotosPanel(page))
     with tabs.add_tab("Share"):

@@ -9,17 +9,20 @@ import torch
 from ...splatting import formats
 from ...splatting.edit import Duplicate, Edit, Insert
 from ...splatting.errors import InputError
+from ...splatting.light import light_of
 from ..carrying import beside, called, carry_out
 from ..commands import parse_all
 from ..gizmo import Lifted
 from ..page import Page, What
 from ..trial import Trial, label
 from ..widgets import side_by_side
+from .filling import Filling
 
 DO, EXAMPLE = "Do", "make the chair red"
 SAYS = (
     "delete the mug · keep only the table · paint the chair blue 50% · make it 50% transparent · move the lamp 0.2 "
-    "left · rotate it 30 degrees · scale the mug 1.5 · duplicate the book 0.3 up · undo. It: what is picked."
+    "left · rotate it 30 degrees · scale the mug 1.5 · duplicate the book 0.3 up · delete the mug and fill the hole · "
+    "make it 20% brighter · rename the mug to cup · group the mug and the bowl as dishes · undo. It: what is picked."
 )
 PICK_FIRST = "*Pick something to change it here, or name it above.*"
 LARGEST = 200_000_000  # bytes of a file
@@ -29,8 +32,8 @@ GREY = (127, 127, 127)
 class Edits:
     """Edits of this page."""
 
-    def __init__(self, page: Page) -> None:
-        self._page, self.trial = page, Trial()
+    def __init__(self, page: Page, filling: Filling) -> None:
+        self._page, self._filling, self.trial = page, filling, Trial()
         self.lifted = Lifted(page, self._let_go)
         self._setting = False
         self._add_words()
@@ -59,6 +62,10 @@ class Edits:
             self.color = gui.add_rgb("Colour", GREY, hint="Light and shade stay.")
             self.strength = gui.add_slider("Strength", 0.0, 1.0, 0.05, 1.0, hint="How far towards that colour.")
             self.hue = gui.add_slider("Hue", -180, 180, 5, 0, hint="Turns all colours, in degrees; greys stay grey.")
+            self.exposure = gui.add_slider(
+                "Exposure", -3.0, 3.0, 0.1, 0.0, hint="Brighter or darker, in stops of light."
+            )
+            self.warmth = gui.add_slider("Warmth", -1.0, 1.0, 0.05, 0.0, hint="White balance: reddish or bluish.")
             self.opacity = gui.add_slider("Opacity", 0.0, 1.0, 0.05, 1.0, hint="1: as it is. 0: not seen.")
 
     def _add_place(self) -> None:
@@ -79,6 +86,10 @@ class Edits:
             self.where = gui.add_dropdown(
                 "Where", ("in view", "as in its file"), hint="In the middle of what you see, or at its own coordinates."
             )
+            self.whole = gui.add_checkbox(
+                "A whole scene", False, hint="It shows the light it was taken in, so it can be matched to this scene's."
+            )
+            self.match = gui.add_checkbox("Match its light", True, visible=False, hint="Exposure and white balance.")
             self.insert = gui.add_upload_button(
                 "Choose a file", icon="file-import", color="gray", mime_type=",".join(sorted(formats.FORMATS)),
                 hint=f"Another scene or object: {', '.join(sorted(formats.FORMATS))}, "
@@ -88,10 +99,14 @@ class Edits:
     def _connect(self) -> None:
         page = self._page
         self.form.on_submit(lambda _: page.do(self._do, "Looking for it …"))
-        fields = (self.color, self.strength, self.hue, self.opacity, self.by, self.degrees, self.size)
+        fields = (
+            self.color, self.strength, self.hue, self.exposure, self.warmth, self.opacity,
+            self.by, self.degrees, self.size,
+        )  # fmt: skip
         for field in fields:
             field.on_update(lambda event: page.do(lambda: self._try(event.target)) if event.client else None)
         self.handles.on_update(lambda event: page.do(self._preview) if event.client else None)
+        self.whole.on_update(lambda _: page.do(self._allow_match))
         self.apply.on_click(lambda _: page.do(self._apply))
         self.discard.on_click(lambda _: page.do(self._discard))
         self.duplicate.on_click(lambda _: page.do(self._duplicate))
@@ -119,7 +134,8 @@ class Edits:
         x, y, z = (float(part) for part in self.by.value)
         self.trial = Trial(
             (red, green, blue) if painted else None, float(self.strength.value), float(self.hue.value),
-            float(self.opacity.value), (x, y, z), float(self.degrees.value), float(self.size.value),
+            float(self.exposure.value), float(self.warmth.value), float(self.opacity.value),
+            (x, y, z), float(self.degrees.value), float(self.size.value),
         )  # fmt: skip
         self._preview(places_only=changed in (self.by, self.degrees, self.size))
 
@@ -141,6 +157,7 @@ class Edits:
         tried, self.trial = self.trial.any, Trial()
         if tried:
             self.strength.value, self.hue.value, self.opacity.value = 1.0, 0, 1.0
+            self.exposure.value, self.warmth.value = 0.0, 0.0
             self.by.value, self.degrees.value, self.size.value = (0.0, 0.0, 0.0), 0, 1.0
         self.lifted.put_back()
         page.look.trial = ()
@@ -178,6 +195,9 @@ class Edits:
                 entry = step(page)
                 page.say("Taken back" if command.verb == "undo" else "Done again", entry.label if entry else "Nothing")
                 continue
+            if command.verb == "fill":
+                self._filling.begin(command)
+                continue
             edit, name = carry_out(page.session, command, page.look.picked, page.camera())
             page.edit(edit, name)
             page.say("Done", f"{name}.")
@@ -209,11 +229,18 @@ class Edits:
                 raise InputError(str(error).replace(str(path), name)) from error
         if not len(source):
             raise InputError(f"{name} holds no Gaussians.")
-        edit = Insert(source, name) if self.where.value != "in view" else Insert.at(source, self._ahead(), name)
+        light = light_of(source) if self.whole.value else None
+        here = self.where.value == "in view"
+        edit = Insert.at(source, self._ahead(), name, light=light) if here else Insert(source, name, light=light)
         page.edit(edit, f"Insert {name}")
         made = page.session.now.history.last
+        if light is not None and self.match.value:
+            page.edit(*carry_out(page.session, parse_all("match its light")[0]))
         if made is not None and isinstance(made.edit, Insert):
             page.pick(made.edit.minted)
+
+    def _allow_match(self) -> None:
+        self.match.visible = self.whole.value
 
     def _ahead(self) -> tuple[float, float, float]:
         """The point of the scene in the middle of the view; where nothing is, what the page orbits about."""
