@@ -16,6 +16,8 @@ from ..splatting.capture.writing import Posed, write_transforms
 from ..splatting.errors import InputError
 from ..splatting.files import reason
 from ..splatting.gaussians import Gaussians
+from ..splatting.train import one_torch_thread
+from .plan import pick_device
 from .progress import paced
 from .render import travel
 from .scene import read_json, write_json
@@ -128,6 +130,7 @@ class Folder:
             InputError: there is something else in the folder, or it cannot be written.
         """
         self.path, self._say, self._kind = work.request.out, work.say, work.kind
+        self._device = pick_device(work.request.views.device)
         facts = {"of": _digest(work), "views": _views(taken), **settings}
         self._record = {"semsplat": __version__, "kind": work.kind, "scene": work.source.title, "settings": facts}
         began = self._began()
@@ -146,7 +149,7 @@ class Folder:
         if len(missing) < len(taken):
             self._say(f"{len(taken) - len(missing)} of {len(taken)} views are there already: going on.")
         report = paced(self._say, f"exporting {self._kind}")
-        with torch.no_grad():
+        with torch.no_grad(), one_torch_thread(self._device):
             for done, shot in enumerate(missing, 1):
                 make(shot)
                 report(done, len(missing))
