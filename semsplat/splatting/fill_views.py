@@ -1,0 +1,144 @@
+"""What photos tell about a hole: where the thing stood in front, how far the scene is, which Gaussians are not to be
+trusted without it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ._cpu import CpuBlend
+from .camera import Camera, pinhole
+from .capture.types import Frame
+from .errors import InputError
+from .gaussians import Gaussians
+from .project import rotations
+from .splat import splat
+from .train import target
+
+LONGEST = 480  # pixels of a photo's longer side that are looked at
+COVERED = 0.04  # coverage by the thing from which on a pixel is not trusted
+BORDER = 2  # pixels around these that are not trusted either
+MARGIN = 0.8  # of the thing's size in a view that is looked at around it, on each side
+LEAST = 24  # pixels of that margin
+SURE = 0.85  # coverage from which on a depth is one
+FAINT = 0.05  # coverage below which nothing is there
+SLANT = 0.3  # of the depth of its centre, that a Gaussian may be met before or behind it
+
+Say = Callable[[float, str], None]  # (share done in [0, 1], what is done)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The part of a photo around the hole."""
+
+    camera: Camera
+    photo: Float[Tensor, "h w 3"]  # in [0, 1]
+    free: Bool[Tensor, "h w"]  # the thing is not in front, and the photo's own mask lets it count
+    hidden: Bool[Tensor, "h w"]  # the thing is in front
+    before: Float[Tensor, "h w"]  # depth of the scene with the thing, world units; nan where there is none
+    thing: Bool[Tensor, "h w"]  # the thing itself is seen here
+
+
+@torch.no_grad()
+def look(
+    gaussians: Gaussians, gone: Bool[Tensor, " n"], frames: Sequence[Frame], say: Say
+) -> tuple[list[Sight], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Sights of all photos that show the thing, and how much each other Gaussian is seen without it.
+
+    Returns:
+        sights, and sums of W.T @ 1 of the scene without the thing over pixels where it was not in front, and over all.
+    """
+    sights, there = [], torch.nonzero(~gone)[:, 0]
+    others = gaussians[there]
+    free_mass, mass = torch.zeros(2, len(gaussians)).to(gaussians.means)
+    for number, frame in enumerate(frames):
+        say(number / len(frames), "looking at the photos")
+        camera = frame.camera.scaled(min(1.0, LONGEST / max(frame.camera.width, frame.camera.height)))
+        blend = splat(gaussians, camera).detach()
+        thing = (blend @ gone[:, None].to(gaussians.means))[..., 0]
+        hidden = grown(thing > COVERED, BORDER)
+        photo, weight = target(frame, camera, gaussians.means.device)
+        free = ~hidden if weight is None else ~hidden & (weight[..., 0] > 0.5)
+        without = splat(others, camera).detach()
+        pair = without.T @ torch.stack([free.to(photo), torch.ones_like(photo[..., 0])], -1)
+        free_mass[there] += pair[:, 0]
+        mass[there] += pair[:, 1]
+        window = _window(hidden)
+        if window is not None:
+            depth, alpha = surface_depth(blend)
+            depth = torch.where(alpha > SURE, depth, torch.nan)
+            rows, columns = window
+            parts = (part[rows, columns].contiguous() for part in (photo, free, hidden, depth, thing > 0.5))
+            sights.append(Sight(cut(camera, rows, columns), *parts))
+    return sights, free_mass, mass
+
+
+def surface_depth(blend: CpuBlend) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+    """Where each pixel turns opaque, as a depth (nan where nothing is), and its coverage.
+
+    The Gaussian at which half of the coverage is reached is met where it is densest along the pixel's ray.
+    """
+    camera, gaussians = blend.camera, blend.gaussians
+    sparse = blend.raster.sparse
+    if sparse is None:
+        raise InputError("A picture of this scene has too many contributions to be looked through; take fewer pixels.")
+    starts, columns, data = sparse.by_pixel
+    total = np.concatenate([[0.0], np.cumsum(data, dtype=np.float64)])
+    alpha = total[starts[1:]] - total[starts[:-1]]
+    at = np.searchsorted(total, total[starts[:-1]] + 0.5 * alpha, side="left") - 1
+    pixels = np.nonzero(alpha > FAINT)[0]
+    rows = torch.from_numpy(columns[np.clip(at[pixels], starts[:-1][pixels], starts[1:][pixels] - 1)].astype(np.int64))
+    ways = rays(camera).reshape(-1, 3)[torch.from_numpy(pixels)]
+    shape = rotations(gaussians.quats[rows]).transpose(1, 2) / _thick(gaussians.scales[rows])[:, :, None]
+    way = (shape @ ways[:, :, None])[..., 0]
+    middle = (shape @ (gaussians.means[rows] - camera.center)[:, :, None])[..., 0]
+    met = (way * middle).sum(-1) / (way * way).sum(-1).clamp_min(1e-12)
+    plain = blend.footprints.depths[rows]
+    depth = torch.full((camera.height * camera.width,), torch.nan)
+    depth[torch.from_numpy(pixels)] = torch.where((met / plain - 1.0).abs() < SLANT, met, plain)
+    size = camera.height, camera.width
+    return depth.reshape(size), torch.from_numpy(alpha).float().reshape(size)
+
+
+def rays(camera: Camera) -> Float[Tensor, "h w 3"]:
+    """The way from the camera's centre through each pixel's centre, of depth 1, world axes."""
+    like, k = camera.world_to_camera, camera.intrinsics
+    y, x = torch.meshgrid(torch.arange(camera.height).to(like), torch.arange(camera.width).to(like), indexing="ij")
+    local = torch.stack([(x + 0.5 - k[0, 2]) / k[0, 0], (y + 0.5 - k[1, 2]) / k[1, 1], torch.ones_like(x)], -1)
+    return local @ camera.world_to_camera[:3, :3]
+
+
+def _thick(scales: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:
+    """Standard deviations, none much smaller than the largest."""
+    return scales.maximum(1e-2 * scales.amax(-1, keepdim=True)).clamp_min(1e-9)
+
+
+def grown(mask: Bool[Tensor, "h w"], pixels: int) -> Bool[Tensor, "h w"]:
+    """With all pixels that are at most so far away, in rows or columns."""
+    if pixels < 1:
+        return mask
+    size = 2 * pixels + 1
+    return torch.nn.functional.max_pool2d(mask[None, None].float(), size, 1, pixels)[0, 0] > 0.5
+
+
+def cut(camera: Camera, rows: slice, columns: slice) -> Camera:
+    """The camera of a part of its picture."""
+    k = camera.intrinsics
+    moved = pinhole(k[0, 0].item(), k[1, 1].item(), k[0, 2].item() - columns.start, k[1, 2].item() - rows.start).to(k)
+    return Camera(camera.world_to_camera, moved, columns.stop - columns.start, rows.stop - rows.start)
+
+
+def _window(hidden: Bool[Tensor, "h w"]) -> tuple[slice, slice] | None:
+    """The part of the picture around the thing; None where it is not in sight."""
+    slices = []
+    for axis in (1, 0):
+        (inside,) = torch.nonzero(hidden.any(axis), as_tuple=True)
+        if len(inside) < 2:
+            return None
+        low, high = int(inside[0]), int(inside[-1]) + 1
+        around = max(LEAST, round(MARGIN * (high - low)))
+        slices.append(slice(max(0, low - around), min(hidden.shape[1 - axis], high + around)))
+    return slices[0], slices[1]
