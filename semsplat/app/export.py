@@ -153,8 +153,9 @@ def kind_of(request: "Export") -> tuple[str, str, bool]:
     """
     out, name = request.out, request.out.name.lower()
     given = f".{request.format.lower().lstrip('.')}" if request.format else ""
-    ending = "" if given or out.is_dir() else _longest(name)
-    suffix = given or ending
+    suffix = given or _longest(name)
+    if out.is_dir() and suffix not in _known():
+        suffix = given  # a folder whose name has a dot in it
     kind = request.kind or next((kind for kind, its in KINDS.items() if suffix in its.means), None)
     if kind is None and not suffix:
         kinds = " or ".join(f"--kind {kind}" for kind, its in KINDS.items() if its.per_view)

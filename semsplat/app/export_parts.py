@@ -30,7 +30,7 @@ AXES = {  # directions in a file
     "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
     "-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0),
 }  # fmt: skip
-STRAYS = 50  # one in so many Gaussians at the low end does not count for where a thing stands
+STRAYS = 200  # one in so many Gaussians at the low end does not count for where a thing stands
 LONGEST_STEM, RESERVED = (
     100,
     {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))},

@@ -37,7 +37,7 @@ def reason(error: OSError) -> str:
         return "no space is left on the disk; free some or choose another folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "the folder is read-only for this user; choose another with -o"
-    if error.errno == errno.ENOTDIR:
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):  # the latter where a folder is to be made
         return "a part of the path is a file, not a folder"
     return error.strerror or str(error) or type(error).__name__
 

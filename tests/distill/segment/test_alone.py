@@ -1,0 +1,99 @@
+"""A selection that is to stand alone: what reaches over its border goes, what is seen of it stays."""
+
+import math
+
+import torch
+
+from semsplat.distill.segment.alone import isolated
+from semsplat.splatting import sh
+from semsplat.splatting.camera import Camera
+from semsplat.splatting.gaussians import Gaussians
+from semsplat.splatting.splat import splat
+
+RED, GREY = (0.9, 0.1, 0.1), (0.5, 0.5, 0.5)
+
+
+def sheet(side: float, height: float, step: float, color: tuple[float, float, float]) -> Gaussians:
+    """A level square of opaque flat Gaussians, its middle above the origin; z is up."""
+    ticks = torch.arange(-side / 2, side / 2 + 1e-6, step)
+    places = torch.cartesian_prod(ticks, ticks)
+    count = len(places)
+    return Gaussians(
+        torch.cat([places, torch.full((count, 1), height)], dim=1),
+        torch.tensor([1.0, 0, 0, 0]).repeat(count, 1),
+        torch.tensor([0.6 * step, 0.6 * step, 0.005]).log().repeat(count, 1),
+        torch.full((count,), 0.95).logit(),
+        sh.from_color(torch.tensor(color)).expand(count, 1, 3).contiguous(),
+    )
+
+
+def cameras(count: int = 8) -> list[Camera]:
+    """Around and above."""
+    up = torch.tensor([0.0, 0.0, 1.0])
+    angles = [2 * math.pi * k / count for k in range(count)]
+    places = [torch.tensor([2 * math.cos(a), 2 * math.sin(a), 1.5]) for a in angles]
+    return [Camera.look_at(place, torch.zeros(3), up, 0.7, 96, 72) for place in places]
+
+
+def scene() -> tuple[Gaussians, torch.Tensor]:
+    """A red rug on a grey floor; selected are also large Gaussians below the floor, and wide ones at its border."""
+    floor, rug = sheet(2.4, 0.0, 0.08, GREY), sheet(0.8, 0.03, 0.08, RED)
+    below = sheet(1.4, -0.12, 0.35, RED)
+    edge = rug.means[:, 0] > 0.39
+    wide = rug.log_scales.clone()
+    wide[edge, 0] = math.log(0.16)
+    parts = Gaussians.cat([floor, rug.replace(log_scales=wide), below])
+    number = torch.cat([torch.full((len(part),), k) for k, part in enumerate((floor, rug, below))])
+    return parts.replace(ids=10 + torch.arange(len(parts))), number > 0
+
+
+def outside(gaussians: Gaussians) -> float:
+    """Mean coverage around the rug, seen from above."""
+    camera = Camera.look_at(torch.tensor([0.0, 0.0, 2.0]), torch.zeros(3), torch.tensor([0.0, 1.0, 0.0]), 0.9, 80, 80)
+    alpha = splat(gaussians, camera).alpha[..., 0]
+    reach = 0.47 / (2.0 * math.tan(0.45)) * 80  # pixels from the middle
+    away = (torch.arange(80) + 0.5 - 40).abs() > reach
+    return alpha[away[:, None] | away[None, :]].mean().item()
+
+
+def test_what_no_view_saw_and_what_reaches_over_the_border_goes() -> None:
+    gaussians, selection = scene()
+    before = gaussians[selection]
+    after = isolated(gaussians, selection, cameras())
+    assert outside(before) > 0.2 and outside(after) < 0.1 * outside(before)
+    assert torch.isin(after.ids, before.ids).all()
+    assert before.means[:, :2].abs().max() > 0.69 and after.means[:, :2].abs().max() < 0.6
+    camera = cameras()[0]
+    shown = splat(after, camera).alpha[36, 48].item()
+    assert shown > 0.9  # the rug itself stays
+
+
+def test_it_looks_as_in_the_scene() -> None:
+    gaussians, selection = scene()
+    after = isolated(gaussians, selection, cameras())
+    camera = cameras(16)[1]  # none of those that it was fitted to
+    share = (splat(gaussians, camera) @ selection.float()[:, None])[..., 0]
+    alone, alpha = splat(after, camera).composite(after.colors(camera))
+    inside = share > 0.9
+    assert (alone[inside] - torch.tensor(RED)).abs().mean() < 0.06
+    shown = share > 0.5
+    assert alpha[..., 0][shown].mean() > 0.95 and alpha[..., 0][~shown].mean() < 0.05
+    halo = splat(gaussians[selection], camera).alpha[..., 0][~shown].mean()
+    assert halo > 0.4  # what it was before
+
+
+def test_the_same_again() -> None:
+    gaussians, selection = scene()
+    one, other = (isolated(gaussians, selection, cameras(3)) for _ in range(2))
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(one.tensors(), other.tensors(), strict=True))
+
+
+def test_everything_nothing_and_no_camera_that_sees_it() -> None:
+    gaussians, selection = scene()
+    everything = torch.ones_like(selection)
+    assert torch.equal(isolated(gaussians, everything, cameras()).means, gaussians.means)
+    assert len(isolated(gaussians, ~everything, cameras())) == 0
+    away = Camera.look_at(torch.tensor([0.0, 0, 5]), torch.tensor([0.0, 0, 9]), torch.tensor([0.0, 1, 0]), 0.7, 32, 32)
+    for views in ([], [away]):
+        found = isolated(gaussians, selection, views)
+        assert torch.equal(found.ids, gaussians.ids[selection])  # axes are cut, nothing is dropped
