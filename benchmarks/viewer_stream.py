@@ -29,6 +29,7 @@ from semsplat.app.browser import Client, Server, camera_of, is_open
 from semsplat.app.layers import Rgb
 from semsplat.app.pictures import to_bytes
 from semsplat.app.stream import Stream, Turns
+from semsplat.app.thin import thinned
 from semsplat.splatting.camera import Camera
 from semsplat.splatting.gaussians import Gaussians
 
@@ -174,13 +175,15 @@ class Drawing:
 
     def __init__(self, gaussians: Gaussians) -> None:
         self.gaussians = gaussians
+        area = gaussians.scales.topk(2, dim=-1).values.prod(-1)
+        self.thin = thinned(gaussians, gaussians.opacities * area)  # as semsplat view does while the camera moves
         self.places: list[tuple[np.ndarray, bool]] = []  # by number; and whether it was to be sharp
         self._lock = threading.Lock()
 
     @torch.no_grad()
     def __call__(self, camera: Camera, still: bool) -> tuple[np.ndarray, None]:
         """The picture."""
-        picture = to_bytes(Rgb().picture(self.gaussians, camera))
+        picture = to_bytes(Rgb().picture(self.gaussians if still else self.thin, camera))
         with self._lock:
             number = len(self.places)
             self.places.append((camera.center.double().numpy(), still))
@@ -277,6 +280,7 @@ def main() -> None:
     """Print and keep the figures."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--page", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--counts", type=int, nargs="+", default=[2_000, 20_000, 200_000])
     parser.add_argument("--seconds", type=float, default=6.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.page:
@@ -291,7 +295,7 @@ def main() -> None:
         f"{WIDTH} x {HEIGHT}, the camera moves".ljust(44)
         + "pictures/s   age ms, p50   p90   sharp after ms   kB each   widths"
     ]
-    for count in (2_000,) if options.quick else (2_000, 20_000, 200_000):
+    for count in (2_000,) if options.quick else options.counts:
         gaussians = shell(count, views=1).gaussians.detach()
         for slow, kind, pages in ((0, "ours", 1), (0, "plain", 1), (1, "ours", 1), (1, "plain", 1), (0, "ours", 2)):
             link = f"{count:,}, {'8 Mbit/s' if slow else 'loopback'}, {kind}"

@@ -1,6 +1,7 @@
 """Two ways to put a scene on a page: splats that the browser draws, or pictures that the server draws."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,11 @@ from .browser import camera_of
 from .layers import Form, Layer, depths
 from .layers_combined import Split
 from .pictures import to_bytes
+from .scene_layers import Last
+from .shared import Now
 from .splats import Coat, Splats
 from .stream import Stream, Turns
+from .thin import thinned
 
 if TYPE_CHECKING:
     from .page import Page
@@ -91,7 +95,7 @@ class FromServer(Engine):
         Args:
             turns: of all pages that are drawn on this device.
         """
-        self._page = page
+        self._page, self._thin = page, Last[Now]()
         self.stream = Stream(page.client, self._draw, page.failed, turns)
 
     def moved(self) -> None:
@@ -107,6 +111,7 @@ class FromServer(Engine):
     def _draw(self, camera: Camera, still: bool) -> tuple[np.ndarray, np.ndarray | None]:
         page = self._page
         now = page.look.tried(page.session.now)
+        now = now if still or now.gaussians.means.is_cuda else self._thinned(now)
         camera = camera.to(now.gaussians.means.device)
         layer = page.look.drawn(page.session, now, camera).on(DARK if page.dark else LIGHT)
         picture = to_bytes(layer.picture(now.gaussians, camera))
@@ -114,6 +119,14 @@ class FromServer(Engine):
             return picture, None
         page.do(lambda: page.seen(layer))
         return picture, distances(page.look.drawn_gaussians(now), camera) if page.has_solids else None
+
+    def _thinned(self, now: Now) -> Now:
+        """The scene in fewer Gaussians; the same object for the same scene."""
+        importance = self._page.session.importance
+        return self._thin.of(
+            (now.gaussians,),
+            lambda: replace(now, gaussians=thinned(now.gaussians, importance(now.gaussians))),
+        )
 
 
 def distances(gaussians: Gaussians, camera: Camera) -> Float[np.ndarray, "h w"]:
