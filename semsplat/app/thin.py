@@ -9,7 +9,7 @@ from torch import Tensor
 from ..splatting.gaussians import Gaussians
 
 MOST = 40_000  # Gaussians of a picture while the camera moves, on a CPU
-LARGEST = 2.0  # times as wide a Gaussian gets, at most
+LARGEST = 1.5  # times as wide a Gaussian gets, at most
 
 
 @torch.no_grad()
