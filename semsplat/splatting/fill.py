@@ -16,8 +16,9 @@ from .fill_views import Say, Sight, look, surface_depth
 from .gaussians import Gaussians
 from .ids import rows_of
 from .splat import splat
+from .train import one_torch_thread
 
-VIEWS = 60  # photos that are looked at, at most
+VIEWS = 48  # photos that are looked at, at most
 TRUSTED = 0.3  # of what is seen of a Gaussian that must be in pixels where the thing was not in front
 NEAR, BLUR = 0.04, 0.01  # of the thing's size, of the distance to it: what is nearer to a surface is on it
 REACH = 2.0  # times the thing's radius: the surroundings that count
@@ -47,16 +48,16 @@ def fill(
     say, stop = say or (lambda share, words: None), stop or (lambda: False)
     gaussians = gaussians.detach().to("cpu").float()
     gone = _gone(gaussians, ids)
-    part = _part(say, 0.0, 0.25, stop)
-    sights, free_mass, mass = look(gaussians, gone, _some(frames), part)
-    if not sights:
-        raise InputError("No photo shows what is deleted, so nothing is known of what is behind; it cannot be filled.")
-    dropped = ~gone & (free_mass < TRUSTED * mass)
-    kept = gaussians[~gone & ~dropped]
-    filling, cell = _seeded(_extent(sights), kept, sights, _part(say, 0.25, 0.4, stop))
-    if len(filling):
-        filling = refined(filling, kept, sights, cell, steps, _part(say, 0.4, 0.95, stop), stop)
-        filling = _seen(filling, kept, sights)
+    with one_torch_thread(gaussians.means.device):
+        sights, free_mass, mass = look(gaussians, gone, _some(frames), _part(say, 0.0, 0.3, stop))
+        if not sights:
+            raise InputError("No photo shows what is deleted, so nothing is known of what is behind it.")
+        dropped = ~gone & (free_mass < TRUSTED * mass)
+        kept = gaussians[~gone & ~dropped]
+        filling, cell = _seeded(_extent(sights), kept, sights, _part(say, 0.3, 0.7, stop))
+        if len(filling):
+            filling = refined(filling, kept, sights, cell, steps, _part(say, 0.7, 0.98, stop))
+            filling = _seen(filling, kept, sights)
     say(1.0, "filled")
     return Fill(gaussians.ids[dropped].cpu(), filling)
 

@@ -17,6 +17,7 @@ LIKE = 0.75  # cosine between normals of points of one plane
 MOST = 5  # planes
 SHARE = 0.04  # of all points around the thing, that a plane needs
 POINTS = 6000  # that are looked at
+LOOKED = 24  # photos that points are taken from, at most
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def around(
 ) -> tuple[Float[Tensor, "k 3"], Float[Tensor, "k 3"]]:
     """Points and normals of what is seen around the thing, within ``radius`` of its middle."""
     points, normals = [], []
-    for sight in sights:
+    for sight in sights[:: -(-len(sights) // LOOKED)]:
         place = back_projected(sight.before, sight.camera)
         right, down = torch.full_like(place, torch.nan), torch.full_like(place, torch.nan)
         right[:, BASE:-BASE], down[BASE:-BASE] = (

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .camera import Camera
 from .fill_plane import Plane
+from .fill_texture import textured
 from .fill_views import Sight
 from .gaussians import Gaussians
 from .sh import from_color
@@ -142,9 +143,11 @@ def filled(cells: Cells, seen: Evidence) -> tuple[Bool[Tensor, " m"], Float[Tens
     values = np.concatenate(
         [grid(seen.color.double()[:, k])[None] for k in range(3)] + [grid(seen.height.double())[None]]
     )
-    whole = torch.from_numpy(_membrane(values, known, shadow)).to(seen.color).reshape(4, -1)
+    whole = _membrane(values, known, shadow)
+    whole[:3] = textured(whole[:3].transpose(1, 2, 0), known, shadow).transpose(2, 0, 1)
+    found = torch.from_numpy(whole).to(seen.color).reshape(4, -1)
     chosen = torch.from_numpy(surface.reshape(-1)).to(seen.known.device) & seen.missing
-    return chosen, whole[:3].T.contiguous(), whole[3]
+    return chosen, found[:3].T.contiguous(), found[3]
 
 
 def seeds(points: Float[Tensor, "k 3"], plane: Plane, size: float, color: Float[Tensor, "k 3"]) -> Gaussians:

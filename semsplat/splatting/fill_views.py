@@ -12,9 +12,9 @@ from torch import Tensor
 from ._cpu import CpuBlend
 from .camera import Camera, pinhole
 from .capture.types import Frame
+from .depth import slopes
 from .errors import InputError
 from .gaussians import Gaussians
-from .project import rotations
 from .splat import splat
 from .train import target
 
@@ -25,7 +25,7 @@ MARGIN = 0.8  # of the thing's size in a view that is looked at around it, on ea
 LEAST = 24  # pixels of that margin
 SURE = 0.85  # coverage from which on a depth is one
 FAINT = 0.05  # coverage below which nothing is there
-SLANT = 0.3  # of the depth of its centre, that a Gaussian may be met before or behind it
+SLANT = 0.3  # of the depth of its centre, that a Gaussian may be nearer or farther at a pixel
 
 Say = Callable[[float, str], None]  # (share done in [0, 1], what is done)
 
@@ -79,9 +79,9 @@ def look(
 def surface_depth(blend: CpuBlend) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
     """Where each pixel turns opaque, as a depth (nan where nothing is), and its coverage.
 
-    The Gaussian at which half of the coverage is reached is met where it is densest along the pixel's ray.
+    It is the depth, at the pixel, of the Gaussian at which half of the coverage is reached.
     """
-    camera, gaussians = blend.camera, blend.gaussians
+    camera = blend.camera
     sparse = blend.raster.sparse
     if sparse is None:
         raise InputError("A picture of this scene has too many contributions to be looked through; take fewer pixels.")
@@ -91,14 +91,11 @@ def surface_depth(blend: CpuBlend) -> tuple[Float[Tensor, "h w"], Float[Tensor, 
     at = np.searchsorted(total, total[starts[:-1]] + 0.5 * alpha, side="left") - 1
     pixels = np.nonzero(alpha > FAINT)[0]
     rows = torch.from_numpy(columns[np.clip(at[pixels], starts[:-1][pixels], starts[1:][pixels] - 1)].astype(np.int64))
-    ways = rays(camera).reshape(-1, 3)[torch.from_numpy(pixels)]
-    shape = rotations(gaussians.quats[rows]).transpose(1, 2) / _thick(gaussians.scales[rows])[:, :, None]
-    way = (shape @ ways[:, :, None])[..., 0]
-    middle = (shape @ (gaussians.means[rows] - camera.center)[:, :, None])[..., 0]
-    met = (way * middle).sum(-1) / (way * way).sum(-1).clamp_min(1e-12)
+    places = torch.from_numpy(np.stack([pixels % camera.width, pixels // camera.width], 1) + 0.5).float()
     plain = blend.footprints.depths[rows]
+    slanted = plain + (slopes(blend)[rows] * (places - blend.footprints.centers[rows])).sum(-1)
     depth = torch.full((camera.height * camera.width,), torch.nan)
-    depth[torch.from_numpy(pixels)] = torch.where((met / plain - 1.0).abs() < SLANT, met, plain)
+    depth[torch.from_numpy(pixels)] = torch.where((slanted / plain - 1.0).abs() < SLANT, slanted, plain)
     size = camera.height, camera.width
     return depth.reshape(size), torch.from_numpy(alpha).float().reshape(size)
 
@@ -111,17 +108,16 @@ def rays(camera: Camera) -> Float[Tensor, "h w 3"]:
     return local @ camera.world_to_camera[:3, :3]
 
 
-def _thick(scales: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:
-    """Standard deviations, none much smaller than the largest."""
-    return scales.maximum(1e-2 * scales.amax(-1, keepdim=True)).clamp_min(1e-9)
-
-
 def grown(mask: Bool[Tensor, "h w"], pixels: int) -> Bool[Tensor, "h w"]:
     """With all pixels that are at most so far away, in rows or columns."""
     if pixels < 1:
         return mask
-    size = 2 * pixels + 1
-    return torch.nn.functional.max_pool2d(mask[None, None].float(), size, 1, pixels)[0, 0] > 0.5
+    from scipy import ndimage
+
+    found = mask.numpy().astype(np.uint8)
+    for axis in (0, 1):
+        found = ndimage.maximum_filter1d(found, 2 * pixels + 1, axis, mode="constant")
+    return torch.from_numpy(found > 0)
 
 
 def cut(camera: Camera, rows: slice, columns: slice) -> Camera:
