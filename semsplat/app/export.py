@@ -46,7 +46,13 @@ KINDS = {
         up={".ply": "-y", ".compressed.ply": "-y", ".splat": "-y"},
         turned={".spz": (1.0, -1.0, -1.0), ".glb": (-1.0, -1.0, 1.0), ".gltf": (-1.0, -1.0, 1.0)},
     ),
-    "mesh": Kind("export_mesh", (".glb", ".obj", ".ply", ".stl"), (".obj", ".stl"), up={".ply": "z", ".stl": "z"}),
+    "mesh": Kind(
+        "export_mesh",
+        (".glb", ".obj", ".ply", ".stl"),
+        (".obj", ".stl"),
+        up={".ply": "z", ".stl": "z"},
+        alone=True,
+    ),
     "points": Kind(
         "export_points",
         (".ply", ".pcd", ".xyz"),

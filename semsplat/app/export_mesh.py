@@ -1,5 +1,6 @@
 """Exports the surfaces of things as meshes; see :mod:`semsplat.splatting.surface`."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,11 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..splatting.camera import Camera
+from ..splatting.errors import InputError
 from ..splatting.ids import rows_of
 from ..splatting.similarity import Similarity
 from ..splatting.surface import files
 from ..splatting.surface.look import around, seen_from
-from ..splatting.surface.mesh import How, Mesh, extent, mesh
+from ..splatting.surface.mesh import extent, mesh
+from ..splatting.surface.types import How, Mesh
 from .progress import paced
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from .export_parts import Source
 
 SIDE = 256  # pixels of the pictures that tell which side of a surface was seen
+FEWEST = 16  # triangles
+TEXTURED = 10_000  # triangles under a texture, when nothing is said
 VIEWS = 60  # of them, at most
 
 
@@ -28,7 +33,7 @@ def write(work: "Work") -> None:
     how = how_of(work)
     targets = work.files()
     for _, path in targets:
-        files.check(path)
+        files.check(path, how.texture is not None)
     seen, cameras = seen_of(work.source)
     for part, path in targets:
         own = seen[rows_of(work.source.gaussians.ids, part.gaussians.ids)]
@@ -40,10 +45,17 @@ def write(work: "Work") -> None:
 
 
 def how_of(work: "Work") -> How:
-    """What the command line says about meshes."""
-    wanted = work.request.mesh
-    given = {"voxel": wanted.voxel and wanted.voxel / work.request.scale, "triangles": wanted.triangles}
-    return How(watertight=wanted.watertight, **{key: value for key, value in given.items() if value is not None})
+    """What the command line says about meshes.
+
+    Raises:
+        InputError: a number that is not possible.
+    """
+    wanted, how = work.request.mesh, How()
+    triangles = wanted.triangles if wanted.triangles is not None else TEXTURED if wanted.texture else how.triangles
+    if triangles is not None and triangles < FEWEST:
+        raise InputError(f"{triangles} triangles make no surface: give --triangles {FEWEST} or more.")
+    voxel = None if wanted.voxel is None else wanted.voxel / work.request.scale
+    return replace(how, voxel=voxel, triangles=triangles, texture=wanted.texture, watertight=wanted.watertight)
 
 
 def seen_of(source: "Source") -> tuple[Float[Tensor, "n 3"], list[Camera]]:
@@ -60,4 +72,4 @@ def seen_of(source: "Source") -> tuple[Float[Tensor, "n 3"], list[Camera]]:
 def placed(made: Mesh, placement: Similarity) -> Mesh:
     """The mesh in the file's numbers."""
     points = placement.points(torch.from_numpy(np.ascontiguousarray(made.points)))
-    return Mesh(points.numpy(), made.faces, made.colors)
+    return replace(made, points=points.numpy())

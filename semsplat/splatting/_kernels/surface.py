@@ -11,10 +11,9 @@ FREE, UNKNOWN = np.inf, np.nan  # what a depth picture holds where nothing is, a
 def depths(
     begin, end, starts, columns, data, shapes, levers, middles, spreads, trusted, view, lens, width, limits, out
 ):
-    """Depth along the camera's axis at which the transmittance of pixels [begin, end) falls to one half.
+    """Depth along the camera's axis of the Gaussian with which the coverage of pixels [begin, end) reaches a limit.
 
-    The Gaussian at which it does is met where it is densest along the pixel's ray, t = d.b / d.A d, and so are those
-    close behind and before it, whose depths are averaged by weight.
+    It is met a little before it is densest along the pixel's ray, t = d.b / d.A d - deviations / sqrt(d.A d).
 
     Args:
         starts, columns, data: W by pixel (CSR), front to back.
@@ -22,50 +21,44 @@ def depths(
         middles, spreads: (n,) depth of the centre, and how far from it the surface may be met.
         trusted: (n,) uint8, 0 where the camera looks at the back of a surface.
         view: (4, 4) world to camera. lens: (4,) fx, fy, cx, cy; a ray d is of length 1 along the camera's axis.
-        limits: coverage below which a pixel is free, distance within which depths are averaged, coverage of a surface.
+        limits: coverage below which a pixel is free, at which a surface is met, from which a pixel shows one; standard
+            deviations before the densest place.
         out: (pixels,), written: FREE, UNKNOWN or the depth.
     """
     for pixel in range(begin, end):
-        covered, median = 0.0, -1
+        covered, front = 0.0, -1
         for k in range(starts[pixel], starts[pixel + 1]):
             covered += data[k]
-            if median < 0 and covered >= limits[2]:
-                median = columns[k]
-        if covered < limits[3] or not trusted[median]:
+            if front < 0 and covered >= limits[1]:
+                front = columns[k]
+        if covered < limits[2] or not trusted[front]:
             out[pixel] = FREE if covered < limits[0] else UNKNOWN
             continue
         u, v = (pixel % width + 0.5 - lens[2]) / lens[0], (pixel // width + 0.5 - lens[3]) / lens[1]
         x = u * view[0, 0] + v * view[1, 0] + view[2, 0]
         y = u * view[0, 1] + v * view[1, 1] + view[2, 1]
         z = u * view[0, 2] + v * view[1, 2] + view[2, 2]
-        at = meet(x, y, z, shapes[median], levers[median], middles[median], spreads[median])
-        total, weight = 0.0, 0.0
-        for k in range(starts[pixel], starts[pixel + 1]):
-            i = columns[k]
-            t = meet(x, y, z, shapes[i], levers[i], middles[i], spreads[i])
-            if abs(t - at) <= limits[1]:
-                total += data[k] * t
-                weight += data[k]
-        out[pixel] = total / weight
+        out[pixel] = meet(x, y, z, shapes[front], levers[front], middles[front], spreads[front], limits[3])
 
 
 @jit
-def meet(x, y, z, shape, lever, middle, spread):
+def meet(x, y, z, shape, lever, middle, spread, before):
     """Depth at which the ray (x, y, z) meets a Gaussian, held within ``spread`` of its centre's."""
     across = x * x * shape[0] + y * y * shape[3] + z * z * shape[5]
     across += 2.0 * (x * y * shape[1] + x * z * shape[2] + y * z * shape[4])
-    t = (x * lever[0] + y * lever[1] + z * lever[2]) / across
+    t = (x * lever[0] + y * lever[1] + z * lever[2]) / across - before / np.sqrt(across)
     return min(max(t, middle - spread), middle + spread)
 
 
 @jit
-def fuse(begin, end, corner, voxel, view, lens, depth, truncation, distances, weights):
+def fuse(begin, end, corner, voxel, view, lens, depth, truncation, fall, distances, weights):
     """One depth picture into slices [begin, end) of a truncated signed distance (Curless and Levoy 1996).
 
     Args:
         corner: (3,) world place of the first voxel's centre. voxel: its size.
         view: (4, 4) world to camera. lens: (4,) fx, fy, cx, cy. depth: (h, w) with FREE and UNKNOWN.
-        truncation: world units. distances: (z, y, x) mean of the signed distance over the truncation, in [-1, 1].
+        truncation: world units. fall: behind the surface, at a share d of the truncation, a look counts (1 - d)^fall.
+        distances: (z, y, x) mean of the signed distance over the truncation, in [-1, 1].
         weights: (z, y, x) how many pictures said something.
     """
     height, width = depth.shape
@@ -86,8 +79,9 @@ def fuse(begin, end, corner, voxel, view, lens, depth, truncation, distances, we
                 if np.isnan(found):
                     continue
                 distance = (found - z) / truncation
-                if distance < -1.0:
+                if distance <= -1.0:
                     continue
                 seen = weights[k, j, i]
-                distances[k, j, i] = (distances[k, j, i] * seen + min(distance, 1.0)) / (seen + 1.0)
-                weights[k, j, i] = seen + 1.0
+                share = 1.0 if distance >= 0.0 else (1.0 + distance) ** fall
+                distances[k, j, i] = (distances[k, j, i] * seen + share * min(distance, 1.0)) / (seen + share)
+                weights[k, j, i] = seen + share

@@ -1,7 +1,6 @@
 """A mesh of Gaussians: looks from all around, fused into a signed distance, whose zero is the surface."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,37 +13,17 @@ from ..gaussians import Gaussians
 from . import shapes
 from .look import Look, aimed, around, look
 from .paint import colors_of
+from .texture import check, textured
+from .types import How, Mesh
 from .volume import TRUNCATION, Volume
 
 FAINT = 0.05  # opacity below which a Gaussian is no part of a surface
 STRAYS = 0.005  # share of the Gaussians that may lie outside the box, at each end of each axis
-WINDOW = 2.0  # voxels within which depths of a pixel are averaged
 PIXELS = 1.5  # of a look, for each voxel along its side
+SEEN = 2.0  # voxels behind what a look shows, within which a point is what is seen
 LEAST_SIDE, MOST_SIDE = 96, 768  # pixels of a look
 
 Report = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class How:
-    """What a mesh is made with."""
-
-    voxel: float | None = None  # world units; a 128th of the thing's longest side when not given
-    resolution: int = 128  # voxels along the longest side, when `voxel` is not given
-    watertight: bool = False  # close what nobody could look at
-    triangles: int | None = 50_000  # at most about so many; None: as many as there are
-    least_piece: float = 0.02  # loose pieces with a smaller share of the largest one's area are dropped
-    around: int = 64  # looks from all around, besides those of the photos
-    photos: int = 48  # looks from where photos were taken, at most
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """Triangles with a colour at each corner, world units; counter-clockwise seen from outside."""
-
-    points: np.ndarray  # (v, 3) float64
-    faces: np.ndarray  # (f, 3) int64
-    colors: np.ndarray  # (v, 3) uint8
 
 
 def mesh(
@@ -66,6 +45,7 @@ def mesh(
     """
     how = how or How()
     shapes.open3d()  # say so early where it is missing
+    check(how.texture)
     good = thing.is_finite() & (thing.opacities > FAINT)
     thing, seen = thing[good], seen[good]
     low, high = extent(thing)
@@ -79,9 +59,10 @@ def mesh(
     points, faces = without_crumbs(points, faces, how.least_piece, how.watertight)
     if not len(faces):
         raise InputError("These Gaussians make no surface: they are too few or too faint; select more of the thing.")
-    if how.triangles is not None:
-        points, faces = shapes.decimated(points, faces, how.triangles)
-    return Mesh(points, faces, colors_of(points, faces, looks, 2 * voxel))
+    points, faces = shapes.decimated(points, faces, how.triangles or len(faces), how.watertight)
+    near = SEEN * voxel
+    made = Mesh(points, faces, colors_of(points, faces, looks, near))
+    return made if how.texture is None else textured(made, looks, how.texture, near)
 
 
 def extent(thing: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
@@ -126,7 +107,7 @@ def looks_at(
     places += [(camera, False) for camera in around(middle, radius, how.around, side)]
     looks = []
     for camera, photo in places:
-        looks.append(look(thing, seen, camera, photo, WINDOW * voxel))
+        looks.append(look(thing, seen, camera, photo))
         if report is not None:
             report(len(looks), len(places))
     return looks

@@ -5,6 +5,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import InputError
+from .types import Mesh
 
 
 def open3d() -> ModuleType:
@@ -32,13 +33,41 @@ def isosurface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mesh.vertex.positions.numpy().astype(np.float64), mesh.triangle.indices.numpy().astype(np.int64)[:, ::-1]
 
 
-def decimated(points: np.ndarray, faces: np.ndarray, triangles: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same surface with at most about so many triangles (Garland and Heckbert 1997)."""
-    if len(faces) <= triangles:
-        return points, faces
+def decimated(points: np.ndarray, faces: np.ndarray, triangles: int, closed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The same surface with at most about so many triangles (Garland and Heckbert 1997).
+
+    Args:
+        closed: it stays closed if it was, with more triangles where it would not with so few.
+    """
     o3d = open3d()
-    mesh = _legacy(o3d, points, faces).simplify_quadric_decimation(triangles)
-    return np.asarray(mesh.vertices), np.asarray(mesh.triangles).astype(np.int64)
+    while triangles < len(faces):
+        mesh = _legacy(o3d, points, faces).simplify_quadric_decimation(triangles)
+        fewer = np.asarray(mesh.vertices).copy(), np.asarray(mesh.triangles).astype(np.int64)
+        if len(fewer[1]) and (not closed or is_closed(fewer[1])):
+            return fewer
+        triangles *= 2
+    return points, faces
+
+
+def is_closed(faces: np.ndarray) -> bool:
+    """Whether each edge is between two triangles that run through it in opposite directions."""
+    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    forward, counts = np.unique(ends, axis=0, return_counts=True)
+    backward = np.unique(ends[:, ::-1], axis=0)
+    return len(faces) > 0 and bool((counts == 1).all()) and np.array_equal(forward, backward)
+
+
+def baked(mesh: Mesh, normals: np.ndarray, side: int, margin: int) -> np.ndarray:
+    """(side * side, 6): place and normal of each pixel of a mesh's texture, first row on top; NaN where it has none."""
+    o3d = open3d()
+    model = o3d.t.geometry.TriangleMesh(
+        o3d.core.Tensor(mesh.points.astype(np.float32)), o3d.core.Tensor(mesh.faces.astype(np.int32))
+    )
+    model.vertex["normals"] = o3d.core.Tensor(normals.astype(np.float32))
+    model.triangle["texture_uvs"] = o3d.core.Tensor(np.ascontiguousarray(mesh.uv[mesh.faces], np.float32))
+    names = ("positions", "normals")
+    found = model.bake_vertex_attr_textures(side, set(names), margin, float("nan"), False)
+    return np.concatenate([found[name].numpy().reshape(-1, 3) for name in names], axis=1)
 
 
 def pieces(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from .look import Look, lens_of
 
 MOST = 2**25  # voxels: 268 MB
 TRUNCATION = 4.0  # voxels
+FALL = 2.0  # power with which a look counts less, the deeper behind what it saw: beside a rim it saw past it
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Volume:
         """Take in what a camera saw."""
         camera = look.camera
         view, lens = array(camera.world_to_camera.double()), array(lens_of(camera))
-        arguments = self.corner, self.voxel, view, lens, array(look.depth), TRUNCATION * self.voxel
+        arguments = self.corner, self.voxel, view, lens, array(look.depth), TRUNCATION * self.voxel, FALL
         spread(kernels.fuse, len(self.distances), *arguments, self.distances, self.weights, least=4)
 
     def solid(self) -> np.ndarray:
