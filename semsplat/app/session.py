@@ -79,6 +79,7 @@ class Session(SharedScene):
         self.title, self.held_out_psnr, self.generated = title, held_out_psnr, generated
         self.meaning = meaning or Meaning(cameras=_training(self.views))
         self.layers = SceneLayers()
+        self.notes: tuple[str, ...] = ()  # what reading the file had to tell
         self._mass: tuple[Gaussians, Float[Tensor, " n"]] | None = None
         self._weighing = threading.Lock()  # takes a second: nobody's edit waits for it
 
@@ -106,7 +107,10 @@ class Session(SharedScene):
         """
         path = Path(path)
         if path.is_file():
-            return cls(formats.read(path).to(device), title=path.name)
+            found = formats.read_with_notes(path)
+            session = cls(found.gaussians.to(device), title=path.name)
+            session.notes = found.notes
+            return session
         return cls.of(Scene.open(path), device)
 
     def follow(self, scene: Scene, said: str = "") -> None:

@@ -102,7 +102,7 @@ class Viewer:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about what this page does not show, and why."""
-        notes = tuple(self.server.notes) if self.server else ()
+        notes = (*self.session.notes, *(self.server.notes if self.server else ()))
         total = len(self.session.gaussians)
         if self.splats is not None and total > self._max_splats:
             notes += (f"The page draws the {self._max_splats:,} most visible of {total:,}; clicks see all.",)

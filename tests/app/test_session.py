@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,3 +321,11 @@ def test_a_session_of_a_file_of_gaussians(tmp_path):
     with pytest.raises(InputError, match="no known format"):
         (tmp_path / "x.abc").write_bytes(b"1")
         Session.at(tmp_path / "x.abc")
+
+
+def test_what_reading_a_file_had_to_tell(tmp_path: Path) -> None:
+    means = three_balls(20).means.clone()
+    means[3] = float("nan")
+    formats.write(tmp_path / "odd.ply", three_balls(20).replace(means=means))
+    session = Session.at(tmp_path / "odd.ply")
+    assert len(session.notes) == 1 and "1 of 60" in session.notes[0] and len(session.gaussians) == 59
