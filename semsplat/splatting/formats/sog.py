@@ -1,4 +1,4 @@
-"""``.sog`` of PlayCanvas, version 2: a zip of meta.json and lossless WebP pictures, one pixel a Gaussian; read only.
+"""``.sog`` of PlayCanvas, version 2: a zip of meta.json and lossless WebP pictures, one pixel a Gaussian.
 
 Source: developer.playcanvas.com, "The SOG format". A picture lists the Gaussians row by row.
 
@@ -10,7 +10,7 @@ Source: developer.playcanvas.com, "The SOG format". A picture lists the Gaussian
 | sh0 | degree-0 coefficients; alpha is the opacity | 256 values in meta.json; 1/255 |
 | shN_labels, shN_centroids | a row of a palette; 64 rows side by side | up to 65536 rows of 256 values |
 
-Writing it well needs clustering of all spherical harmonics, so we leave that to PlayCanvas' own tools.
+:mod:`.sog_writing` writes it.
 """
 
 import io
@@ -31,9 +31,11 @@ from ..errors import InputError
 from ..gaussians import Gaussians
 from . import reading
 from .reading import Reading
+from .sog_writing import ACROSS, representable, tolerance, write
+
+__all__ = ["read", "read_with_notes", "representable", "tolerance", "write"]
 
 _REST = (0, 3, 8, 15)  # coefficients above degree 0, by ``bands``
-_ACROSS = 64  # palette rows side by side in shN_centroids
 _PICTURES = {"means": 2, "scales": 1, "quats": 1, "sh0": 1}  # parts of meta.json and their files
 _LONGEST_META = 8 << 20  # bytes
 _LARGEST_LOG = 80.0  # of a coordinate; exp of more is no float32
@@ -186,7 +188,7 @@ def _rest(archive: _Archive, section: dict[str, Any], count: int) -> np.ndarray:
     labels = archive.pixels(section["files"][1], count).reshape(-1, 4)[:count].astype(np.int64)
     label = labels[:, 0] | labels[:, 1] << 8
     palette = archive.pixels(section["files"][0], 0)
-    if palette.shape[1] != _ACROSS * coefficients or label.max(initial=0) >= _ACROSS * palette.shape[0]:
+    if palette.shape[1] != ACROSS * coefficients or label.max(initial=0) >= ACROSS * palette.shape[0]:
         raise InputError(
             f"{archive.path} is broken: its palette of {palette.shape[1]} x {palette.shape[0]} is too small."
         )

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from file_laws import assert_survives_damage, assert_within, sentence, some
+from file_laws import assert_round_trip, assert_survives_damage, assert_within, sentence, some
 from PIL import Image
+from scenes import camera, cloud
 
 from semsplat.splatting import formats
-from semsplat.splatting.formats import reading
+from semsplat.splatting.errors import InputError
+from semsplat.splatting.formats import reading, sog, sog_writing
 from semsplat.splatting.formats.reading import Tolerance
+from semsplat.splatting.splat import splat
 
 SIDE = 6  # pixels
 
@@ -90,6 +93,48 @@ def test_what_was_put_in_comes_out(tmp_path: Path, packing: int) -> None:
 def changed(**change: Any) -> bytes:
     meta, files = parts()
     return archive(meta | change, files)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_there_and_back(tmp_path: Path, degree: int) -> None:
+    assert_round_trip(tmp_path / "a.sog", sog, some(degree=degree))
+    assert_round_trip(tmp_path / "a.sog", sog, some(1, degree))
+    sog.write(tmp_path / "a.sog", some(0, degree))
+    assert len(formats.read(tmp_path / "a.sog")) == 0
+
+
+def test_what_was_read_is_written_without_loss(tmp_path: Path) -> None:
+    """Codebooks, palette and ends are found again; the same scene gives the same bytes."""
+    sog.write(tmp_path / "a.sog", some(500, 2))
+    first = formats.read(tmp_path / "a.sog")
+    sog.write(tmp_path / "b.sog", first)
+    second = formats.read(tmp_path / "b.sog")
+    assert_within(second, first, Tolerance(*(torch.tensor(1e-6),) * 3, 1e-6, 0.006))
+    sog.write(tmp_path / "c.sog", some(500, 2))
+    assert (tmp_path / "a.sog").read_bytes() == (tmp_path / "c.sog").read_bytes()
+
+
+def test_a_palette_that_many_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sog_writing, "LARGEST_PALETTE", 200)
+    assert_round_trip(tmp_path / "a.sog", sog, some(1500, 1))
+
+
+def test_pictures_look_alike(tmp_path: Path) -> None:
+    """PSNR of a picture before and after: 50 dB here."""
+    scene, view = cloud(400, dtype=torch.float32), camera(dtype=torch.float32)
+    formats.write(tmp_path / "a.sog", scene)
+    again = formats.read(tmp_path / "a.sog")
+    before, after = ((splat(g, view) @ g.colors(view)).clamp(0, 1) for g in (scene, again))
+    assert -10 * math.log10(float((before - after).square().mean())) > 45
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_cannot_be_written(tmp_path: Path, bad: float) -> None:
+    scene = some(5)
+    scene.means[2, 1] = bad
+    with pytest.raises(InputError, match="1 of 5 Gaussians are not finite"):
+        formats.write(tmp_path / "a.sog", scene)
+    assert not (tmp_path / "a.sog").exists()
 
 
 def test_files_that_lie(tmp_path: Path) -> None:
