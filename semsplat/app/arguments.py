@@ -22,10 +22,7 @@ Density = Annotated[Literal["mcmc", "classic"] | None, arg(metavar="{mcmc,classi
 Outside = Annotated[
     Literal["unknown", "empty", "kept"] | None, arg(metavar="{unknown,empty,kept}", help_behavior_hint="")
 ]
-Kind = Annotated[
-    Literal["gaussians", "mesh", "points", "masks", "depth", "features", "frames", "cameras"] | None,
-    arg(metavar="KIND", help_behavior_hint=""),
-]
+Kind = Annotated[str | None, arg(metavar="KIND", help_behavior_hint="")]  # which there are is known where it is run
 Path3D = Annotated[
     Literal["orbit", "interpolate", "spiral"] | None, arg(metavar="{orbit,interpolate,spiral}", help_behavior_hint="")
 ]

@@ -15,7 +15,7 @@ class PerView:
     """Of the kinds that write files for each view: masks, depth, features, frames, cameras."""
 
     size: Count = None  # pixels on the longest side (as the photos; features at most 480)
-    every: Count = None  # every n-th photo (each)
+    every: Count = None  # take every n-th photo (all)
     path: Path3D = None  # a camera that travels, as render has it, in place of the photos
     count: Count = None  # pictures of a path (120)
     teacher: Text = None  # features: whose field (the only one)
@@ -42,24 +42,30 @@ class Surface:
 class Export:
     """Write a scene, or things in it, as files for other programs; the suffix picks the format.
 
-    .ply (exact), .compressed.ply, .spz and .splat (smaller), .glb and .gltf (KHR_gaussian_splatting) hold Gaussians.
-    All of them can be read, too, and so can .sog and .ksplat.
+    .ply (exact), .compressed.ply, .spz, .splat and .sog (smaller), .glb and .gltf (KHR_gaussian_splatting) hold
+    Gaussians. All of them can be read, too, and so can .ksplat. .obj and .stl are meshes, .pcd and .xyz points;
+    --kind mesh or points writes those as .ply or .glb, too. .json holds the cameras.
 
     Several things go into one file together; with --format OUT is a folder, and each gets a file of its own, named
     after it: semsplat export room --all-objects --format spz -o things
+
+    With --kind masks, depth, features, frames or cameras OUT is a folder, with files for each photo:
+    semsplat export room --kind masks --all-objects -o masks
     """
 
     scene: Positional[Path]  # folder of the scene, or a file of Gaussians
-    out: Out  # the file to write; with --format the folder
+    out: Out  # the file to write; with --format, or files for each view, the folder
     object: Names = ()  # a named object of the scene (semsplat objects lists them); everything when not given
     ask: Questions = ()  # what a question finds, as semsplat ask does: "mug on the table"
     all_objects: bool = False  # every named object, wholes and parts, each in a file of its own
     format: Text = None  # ply, spz, ...: OUT is a folder, and each thing becomes a file in it
-    kind: Kind = None  # what is written (what the suffix says)
+    kind: Kind = None  # gaussians, mesh, points, masks, depth, features, frames or cameras (what the suffix says)
     center: bool = False  # put the origin under the thing's middle, where it stands
     up: Up = None  # turn the scene's up to this axis; upright: as programs expect it (y; -y in .ply and .splat)
     scale: float = 1.0  # units of the file for a unit of the scene
-    raw: bool = False  # Gaussians and points: as selected; else borders are mended, so that no halo of neighbours shows
+    raw: bool = (
+        False  # things that stand alone: as selected; else borders are mended, so that no halo of neighbours shows
+    )
     metadata: bool = False  # FILE.json beside each file: name, bounds, way back into the scene, licences ...
     mesh: Grouped[Surface] = field(default_factory=Surface)
     views: Grouped[PerView] = field(default_factory=PerView)

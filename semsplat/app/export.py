@@ -3,11 +3,12 @@
 Each kind of file is written by a module of its own, with ``write(work)``; :data:`KINDS` lists them.
 """
 
+import difflib
 import importlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,20 @@ KINDS = {
     "frames": Kind("export_frames", (), per_view=True),
     "cameras": Kind("export_cameras", (".json",), (".json",), per_view=True, up={"": "-y", ".json": "z"}),
 }
+_PER_VIEW = tuple(kind for kind, its in KINDS.items() if its.per_view)
+OPTIONS = {  # that belong to some kinds only
+    **dict.fromkeys(("size", "every", "path", "count", "device"), _PER_VIEW),
+    **dict.fromkeys(("teacher", "codes"), ("features",)),
+    **dict.fromkeys(("mean", "floats"), ("depth",)),
+    **dict.fromkeys(("photos", "text"), ("cameras",)),
+    **dict.fromkeys(("voxel", "triangles", "texture", "watertight"), ("mesh",)),
+    "opacity": ("points",),
+}
+ELSEWHERE = {  # suffixes that people try, and what makes such files
+    **dict.fromkeys((".png", ".jpg", ".jpeg"), "--kind frames (or masks, depth) with a folder writes pictures"),
+    **dict.fromkeys((".npz", ".npy"), "--kind features or depth with a folder writes arrays"),
+    **dict.fromkeys((".mp4", ".mov", ".webm"), "films are made by: semsplat render SCENE --video FILE.mp4"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +115,7 @@ def export(request: "Export", say: Say) -> int:
         InputError: a wrong suffix or option, no scene or no such thing there, or a place that cannot be written.
     """
     kind, suffix, one_file = kind_of(request)
-    _check(request)
+    _check(request, kind)
     source = Source.open(request.scene)
     for note in source.notes:
         say(note)
@@ -118,8 +133,8 @@ def carry_out(request: "Export", how: tuple[str, str, bool], source: Source, par
     Raises:
         InputError: a wrong option, nothing to write, or a place that cannot be written.
     """
-    _check(request)
     kind, suffix, one_file = how
+    _check(request, kind)
     if KINDS[kind].alone and not request.raw:
         parts = [_clean(source, part, say) for part in parts]
     axis = _axis(request, KINDS[kind], suffix)
@@ -146,7 +161,12 @@ def _clean(source: Source, part: Part, say: Say) -> Part:
     return clean
 
 
-def _check(request: "Export") -> None:
+def _check(request: "Export", kind: str) -> None:
+    for group in (request.views, request.mesh):
+        for option in fields(group):
+            own = OPTIONS.get(option.name, KINDS)
+            if kind not in own and getattr(group, option.name) != option.default:
+                raise InputError(f"--{option.name} is of --kind {', '.join(own)}; leave it out for {kind}.")
     if not math.isfinite(request.scale) or not 1e-6 <= request.scale <= 1e6:
         raise InputError(f"--scale {request.scale:g} is not possible; give a factor from 1e-6 to 1e6.")
 
@@ -162,13 +182,18 @@ def kind_of(request: "Export") -> tuple[str, str, bool]:
     suffix = given or _longest(name)
     if out.is_dir() and suffix not in _known():
         suffix = given  # a folder whose name has a dot in it
+    if request.kind is not None and request.kind not in KINDS:
+        near = difflib.get_close_matches(request.kind.lower(), KINDS, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(KINDS)}."
+        raise InputError(f"There is no --kind {request.kind}: {hint}")
     kind = request.kind or next((kind for kind, its in KINDS.items() if suffix in its.means), None)
     if kind is None and not suffix:
-        kinds = " or ".join(f"--kind {kind}" for kind, its in KINDS.items() if its.per_view)
         raise InputError(
-            f"{out} has no suffix that is known ({', '.join(_known())}); for a folder with a file for each object say "
-            f"which, such as --format spz{', or ' + kinds if kinds else ''}."
+            f"{out} has no suffix that says what to write ({', '.join(_known())}). Into a folder, a file for each "
+            f"object is written by --format spz, say, and files for each view by --kind {', '.join(_PER_VIEW)}."
         )
+    if kind is None and suffix in ELSEWHERE:
+        raise InputError(f"'{suffix}' cannot be written as one file: {ELSEWHERE[suffix]}.")
     if kind is None or (not KINDS[kind].per_view and suffix and suffix not in KINDS[kind].suffixes):
         can = ", ".join(KINDS[kind].suffixes) if kind else ", ".join(_known())
         raise InputError(f"'{suffix}' cannot be written{f' as {kind}' if kind else ''}; use {can}.")

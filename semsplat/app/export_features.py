@@ -47,11 +47,11 @@ def write(work: Work) -> None:
     sizes = [grid_of(shot.camera, wanted.size) for shot in taken]
     channels = known.decoder.shape[0 if wanted.codes else 1]
     each = [2 * channels * width * height for width, height in sizes]
-    _, alone = drawn(work)
+    shown, alone = drawn(work)
     folder = Folder(work, taken, alone=alone, teacher=known.teacher, codes=wanted.codes, grid=list(sizes[0]))
     there = sum(path.stat().st_size for path in folder.path.rglob("*_fmap_CxHxW.npz"))
     room_for(folder.path, sum(each) - there, "ask for a smaller --size, or for --codes")
-    gaussians = _with_features(work, alone).to(pick_device(wanted.device))
+    gaussians = _with_features(work, shown).to(pick_device(wanted.device))
     grids = dict(zip((shot.stem for shot in taken), sizes, strict=True))
     key = "codes" if wanted.codes else "features"
 
@@ -125,17 +125,20 @@ def _field(work: Work) -> FeatureField:
         return fields[wanted]
     folder = work.source.path
     if not fields:
-        raise InputError(f"{folder} has no features yet; make some with: semsplat distill {folder} --teacher ...")
+        raise InputError(
+            f"{folder} has no features yet; semsplat models lists the teachers of: "
+            f"semsplat distill {folder} --teacher NAME"
+        )
     if wanted is None:
         raise InputError(f"{folder} has features of several teachers; say --teacher {' or --teacher '.join(fields)}.")
     raise InputError(f"{folder} has no features of '{wanted}'; it has those of {', '.join(fields)}.")
 
 
-def _with_features(work: Work, alone: bool) -> Gaussians:
+def _with_features(work: Work, shown: Gaussians) -> Gaussians:
     """What is drawn, with its codes."""
     assert work.source.session is not None
-    gaussians = work.source.session.gaussians
-    return gaussians[rows_of(gaussians.ids, drawn(work)[0].ids)] if alone else gaussians
+    known = work.source.session.gaussians
+    return shown.replace(features=known.features[rows_of(known.ids, shown.ids)])
 
 
 def _write_about(work: Work, known: FeatureField, key: str) -> None:

@@ -61,7 +61,8 @@ def write(work: Work) -> None:
     seen = _write_coco(work, taken, names)
     write_cameras(work, taken, "instances/*.png")
     folder.finish(share=SHARE)
-    work.say(f"{len(names)} things in {len(taken)} views, {seen:,} masks that are not empty: {folder.path}")
+    things = "1 thing" if len(names) == 1 else f"{len(names)} things"
+    work.say(f"{things} in {len(taken)} views, {seen:,} masks that are not empty: {folder.path}")
 
 
 def _columns(count: int, chosen: list[Tensor]) -> Tensor:

@@ -19,7 +19,7 @@ from ..splatting.gaussians import Gaussians
 from ..splatting.train import one_torch_thread
 from .plan import pick_device
 from .progress import paced
-from .render import travel
+from .render import LARGEST, travel
 from .scene import read_json, write_json
 
 if TYPE_CHECKING:
@@ -50,11 +50,13 @@ def shots(work: "Work", least: int = 2) -> list[Shot]:
     request, scene = work.request.views, work.source.scene
     if scene is None:
         raise InputError(
-            f"{work.source.path} is a file of Gaussians, without cameras, and {work.kind} are for each camera; make a "
+            f"--kind {work.kind} needs cameras, and {work.source.path} is a file of Gaussians without cameras; make a "
             f"scene of it first: semsplat distill {work.source.path} --teacher appearance -o SCENE"
         )
     if request.size is not None and request.size < least:
         raise InputError(f"--size {request.size} is too small; give at least {least} pixels for the longest side.")
+    if request.size is not None and request.size > LARGEST:
+        raise InputError(f"--size {request.size} is too large: {LARGEST} pixels are the most for the longest side.")
     if request.path is not None:
         if request.every is not None:
             raise InputError("--every thins the photos; a path has --count pictures instead.")
@@ -95,11 +97,13 @@ def stems(photos: Sequence[str]) -> list[str]:
 
 
 def drawn(work: "Work") -> tuple[Gaussians, bool]:
-    """(what is drawn, whether it is a part alone): everything, or only the objects that are asked for."""
+    """(what is drawn, whether it is a part alone): everything, or only the objects that are asked for, without the
+    halo of what is around them."""
     request = work.request
     if not (request.object or request.ask or request.all_objects):
         return work.source.gaussians, False
-    return work.source.together(work.parts).gaussians, True
+    part = work.source.together(work.parts)
+    return (part if request.raw else work.source.cleaned(part)).gaussians, True
 
 
 def write_cameras(work: "Work", taken: Sequence[Shot], picture: str = "", **others: str) -> None:
@@ -131,7 +135,7 @@ class Folder:
         """
         self.path, self._say, self._kind = work.request.out, work.say, work.kind
         self._device = pick_device(work.request.views.device)
-        facts = {"of": _digest(work), "views": _views(taken), **settings}
+        facts = {"of": _digest(work), "views": _views(taken), "raw": work.request.raw, **settings}
         self._record = {"semsplat": __version__, "kind": work.kind, "scene": work.source.title, "settings": facts}
         began = self._began()
         if not began:
@@ -160,7 +164,9 @@ class Folder:
 
     def _began(self) -> bool:
         try:
-            names = sorted(path.name for path in self.path.iterdir()) if self.path.exists() else []
+            names = (
+                sorted(path.name for path in self.path.iterdir() if path.name[0] != ".") if self.path.exists() else []
+            )
         except OSError as error:
             raise InputError(f"Cannot write {self.path}: {reason(error)}.") from error
         if not names:

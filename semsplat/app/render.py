@@ -22,6 +22,7 @@ from .progress import counter, say
 from .scene import Scene
 from .session import Session
 
+LARGEST = 8192  # pixels on the longest side of a picture
 Report = Callable[[int, int], None]
 Pictures = Iterator[UInt8[np.ndarray, "_h _w 3"]]
 
@@ -75,6 +76,8 @@ def travel(cameras: Sequence[Camera], path: str, count: int, size: int | None = 
     if count < 1 or (size is not None and size < 2):
         raise InputError("A film needs at least one picture of at least 2 pixels; check --seconds, --fps and --size.")
     views = PATHS[path](cameras, count)
+    if size is not None and size > LARGEST:
+        raise InputError(f"--size {size} is too large: {LARGEST} pixels are the most for the longest side.")
     factor = size / max(views[0].width, views[0].height) if size else 1.0
     width, height = (max(2, round(side * factor / 2) * 2) for side in (views[0].width, views[0].height))
     return [view.resized(width, height) for view in views]

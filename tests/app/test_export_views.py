@@ -231,13 +231,14 @@ def test_frames_are_a_capture(balls, tmp_path):
         np.testing.assert_array_equal(picture(photo.path), next(render.draw(opened.gaussians, [view.camera])))
 
 
-def test_objects_alone_stand_on_nothing(balls, tmp_path):
-    run(balls, "frames", tmp_path / "frames", object=("red",))
+@pytest.mark.parametrize("raw", [False, True])
+def test_objects_alone_stand_on_nothing(balls, tmp_path, raw):
+    run(balls, "frames", tmp_path / "frames", object=("red",), raw=raw)
     drawn = picture(tmp_path / "frames/images/photo1.png")
     assert drawn.shape[2] == 4 and 0.005 < (drawn[..., 3] > 250).mean() < 0.3
     solid = drawn[drawn[..., 3] > 128].astype(float)
     assert (solid[:, 0] > 200).all() and (solid[:, 1] < 60).all()  # the colour is not darkened towards the border
-    run(balls, "depth", tmp_path / "depth", object=("red",))
+    run(balls, "depth", tmp_path / "depth", object=("red",), raw=raw)
     assert ((picture(tmp_path / "depth/depth/photo1.png") > 0) <= (drawn[..., 3] > 120)).all()
 
 
@@ -319,7 +320,13 @@ def test_edits_are_seen_and_do_not_mix(balls, tmp_path):
         ("frames", {"path": "orbit", "count": 0}, "A path of 0 pictures"),
         ("features", {"teacher": "lseg"}, "no features of 'lseg'; it has those of labels"),
         ("cameras", {"path": "orbit", "photos": True}, "no photos along a --path"),
+        ("frames", {"size": 100_000}, "--size 100000 is too large"),
+        ("frames", {"path": "orbit", "size": 100_000}, "--size 100000 is too large"),
         ("masks", {"format": "png"}, "writes a folder of files"),
+        ("mask", {}, "There is no --kind mask: did you mean masks?"),
+        ("everything", {}, "the kinds are gaussians, mesh, points, masks"),
+        ("masks", {"codes": True}, "--codes is of --kind features; leave it out for masks"),
+        ("depth", {"photos": True}, "--photos is of --kind cameras"),
     ],
 )
 def test_what_cannot_be_exported(balls, tmp_path, kind, options, said):
@@ -339,6 +346,13 @@ def test_places_that_cannot_be_written(balls, tmp_path):
         run(balls, "frames", tmp_path / "out.ply")
     with pytest.raises(InputError, match="Cannot write"):
         run(balls, "frames", tmp_path / "file")
+    for name, said in (("a.png", "--kind frames"), ("a.npz", "--kind features"), ("a.mp4", "semsplat render")):
+        with pytest.raises(InputError, match=said):
+            export(Export(balls, tmp_path / name), lambda text: None)
+    with pytest.raises(InputError, match="files for each view by --kind masks"):
+        export(Export(balls, tmp_path / "folder"), lambda text: None)
+    with pytest.raises(InputError, match="--every is of --kind masks"):
+        export(Export(balls, tmp_path / "a.ply", views=PerView(every=2)), lambda text: None)
     with pytest.raises(InputError, match="--text is for COLMAP"):
         run(balls, "cameras", tmp_path / "out.json", text=True)
 
