@@ -9,8 +9,9 @@ Chamfer distance is their mean. The F-score at a threshold is the harmonic mean 
 What no training picture sees is left out ("seen"), then counted too ("all").
 """
 
-import json
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,22 @@ def compared(made: Mesh, places: np.ndarray, seen: np.ndarray) -> dict[str, Any]
     return result
 
 
-def tried(thing: str, gaussians: Gaussians, labels: torch.Tensor, cameras: list[Camera], how: How, look: Path | None):
+@dataclass(frozen=True)
+class Known:
+    """The scene, and what is found out once for all things."""
+
+    gaussians: Gaussians
+    cameras: list[Camera]  # of the training pictures
+    labels: torch.Tensor
+    seen: torch.Tensor
+
+
+def tried(thing: str, known: Known, how: How, look: Path | None) -> dict[str, Any]:
     """Figures of one thing."""
+    gaussians, labels, cameras = known.gaussians, known.labels, known.cameras
     selection = torch.ones_like(labels, dtype=torch.bool) if thing == WHOLE else labels == list(NAMES).index(thing)
     own = isolated(gaussians, selection, cameras)
-    seen = seen_from(gaussians, cameras)[rows_of(gaussians.ids, own.ids)]
+    seen = known.seen[rows_of(gaussians.ids, own.ids)]
     began = time.perf_counter()
     made = mesh(own, seen, cameras, how)
     seconds = time.perf_counter() - began
@@ -126,20 +138,20 @@ def main() -> None:
     scene = Scene.open(given.scene)
     gaussians = scene.gaussians
     cameras = [view.camera for view in scene.views if not view.held_out]
-    labels = labels_of(gaussians, scene)
+    known = Known(gaussians, cameras, labels_of(gaussians, scene), seen_from(gaussians, cameras))
     head = (
         f"{'':14} {'triangles':>9} {'closed':>6} {'s':>6}   {'Chamfer mm':>10} {'F 1 %':>6} {'F 2 %':>6} {'F 10 mm':>7}"
     )
     lines, found = [head + "   the same with what no picture shows"], {}
     for thing in given.things:
         how = How(watertight=thing != WHOLE, resolution=48 if given.quick else 128 if thing != WHOLE else 256)
-        facts = found[thing] = tried(thing, gaussians, labels, cameras, how, given.look)
+        facts = found[thing] = tried(thing, known, how, given.look)
         row = f"{thing:14} {facts['triangles']:9,} {'yes' if facts['closed'] else 'no':>6} {facts['seconds']:6.1f}"
         for part in ("seen", "all"):
             its = facts[part]
             row += f"   {its['chamfer_mm']:10.1f} {its['f_1%']:6.2f} {its['f_2%']:6.2f} {its['f_10mm']:7.2f}"
         lines.append(row)
-        print(row, json.dumps(facts), flush=True) if given.quick else None
+        print(row, file=sys.stderr, flush=True)
     things = [facts for thing, facts in found.items() if thing != WHOLE]
     mean = {
         part: {key: round(float(np.mean([facts[part][key] for facts in things])), 3) for key in things[0][part]}
