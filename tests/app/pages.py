@@ -82,6 +82,14 @@ class Page:
     def colors(self):
         return [self.color(place) for place in PLACES]
 
+    def moved(self, before):
+        """How far each of the three colours is from what it was."""
+        return [(now - old).abs().max().item() for now, old in zip(self.colors(), before, strict=True)]
+
+    def like(self, place, color, atol):
+        """Wait until the page shows this colour there."""
+        until(lambda: torch.allclose(self.color(place), torch.as_tensor(color), atol=atol))
+
     def click(self, place, modifier=None):
         if modifier:
             self.tab.keyboard.down(modifier)

@@ -37,8 +37,7 @@ def test_enter_asks_and_what_is_found_lights_up(page):
     assert balls(page.visitor.look.picked) == {1}
     page.tab.get_by_text("1 thing · 200 of 600 Gaussians").wait_for()
     until(lambda: page.painted > painted)
-    moved = [(now - old).abs().max().item() for now, old in zip(page.colors(), before, strict=True)]
-    assert moved[1] > 0.25 and max(moved[0], moved[2]) < 0.03
+    until(lambda: (moved := page.moved(before))[1] > 0.25 and max(moved[0], moved[2]) < 0.03)
 
     start = camera_of(page.visitor.client).center
     press(page, "green ball · 0.8")  # go there

@@ -26,11 +26,6 @@ def page(chromium, viewer):
     page.close()
 
 
-def like(page, place, color, atol=0.12):
-    """Wait until the page shows this colour there."""
-    until(lambda: torch.allclose(page.color(place), torch.tensor(color), atol=atol))
-
-
 def press(page, name):
     page.tab.get_by_role("button", name=name, exact=True).first.click()
 
@@ -63,14 +58,14 @@ def test_delete_and_extract_by_key_and_button_with_undo_and_redo(page):
     until(lambda: enabled(page, "Delete"))
     page.tab.keyboard.press("x")
     until(lambda: there(page) == {0, 2})
-    like(page, PLACES[1], WHITE)
-    like(page, PLACES[0], RED)
+    page.like(PLACES[1], WHITE, 0.12)
+    page.like(PLACES[0], RED, 0.12)
     until(lambda: enabled(page, "Undo") and not enabled(page, "Delete"))
     assert len(page.visitor.look.picked) == 0
 
     page.tab.keyboard.press("Control+z")
     until(lambda: there(page) == {0, 1, 2})
-    like(page, PLACES[1], GREEN)
+    page.like(PLACES[1], GREEN, 0.12)
     until(lambda: enabled(page, "Redo"))
     press(page, "Redo")
     until(lambda: there(page) == {0, 2})
@@ -81,27 +76,27 @@ def test_delete_and_extract_by_key_and_button_with_undo_and_redo(page):
     until(lambda: enabled(page, "Extract"))
     press(page, "Extract")
     until(lambda: there(page) == {0})
-    like(page, PLACES[1], WHITE)
+    page.like(PLACES[1], WHITE, 0.12)
     page.tab.keyboard.press("Escape")
-    like(page, PLACES[0], RED)
+    page.like(PLACES[0], RED, 0.12)
 
 
 def test_edits_in_words(page):
     session, before = page.viewer.session, page.viewer.session.gaussians
     until(lambda: page.field("Do").get_attribute("placeholder") == "make the chair red")
     do(page, "paint the green ball blue")
-    like(page, PLACES[1], (0.0, 0.0, 1.0))
+    page.like(PLACES[1], (0.0, 0.0, 1.0), 0.12)
     do(page, "move the red ball 0.95 up")
     moved = session.gaussians.means[:200] - before.means[:200]
     torch.testing.assert_close(
         moved, torch.tensor([0.0, 0.0, 0.95]).expand_as(moved), atol=0.03, rtol=0
     )  # up: of the cameras
-    like(page, ABOVE, RED)
-    like(page, (-1.2, -1.0, -0.2), WHITE)
+    page.like(ABOVE, RED, 0.12)
+    page.like((-1.2, -1.0, -0.2), WHITE, 0.12)
     until(lambda: page.field("Do").input_value() == "")
     do(page, "undo; undo")
     until(lambda: torch.equal(session.gaussians.means, before.means) and torch.equal(session.gaussians.sh, before.sh))
-    like(page, PLACES[1], GREEN)
+    page.like(PLACES[1], GREEN, 0.12)
 
     page.field("Do").fill("delete the unicorn")
     page.tab.keyboard.press("Enter")
@@ -118,7 +113,7 @@ def test_every_edit_has_a_switch_and_all_can_be_taken_back(page):
     until(lambda: page.field("Delete blue ball").count())
     page.field("Delete red ball").click()
     until(lambda: there(page) == {0, 1})
-    like(page, PLACES[0], RED)
+    page.like(PLACES[0], RED, 0.12)
     page.field("Delete red ball").click()
     until(lambda: there(page) == {1})
     page.tab.keyboard.press("Control+z")
@@ -141,11 +136,11 @@ def test_colours_are_seen_before_they_are_done(page):
     page.click(PLACES[1])
     until(lambda: page.field("Opacity").count())
     slide(page, "Opacity", 0)
-    like(page, PLACES[1], WHITE)
+    page.like(PLACES[1], WHITE, 0.12)
     assert session.now.version == version and (session.gaussians.opacities > 0.5).all()
     press(page, "Discard")
     page.tab.keyboard.press("Escape")
-    like(page, PLACES[1], GREEN)
+    page.like(PLACES[1], GREEN, 0.12)
 
     page.click(PLACES[1])
     slide(page, "Hue", 120)
@@ -182,8 +177,8 @@ def test_handles_move_what_is_picked(page):
     assert (x, y) == pytest.approx((0, 0), abs=1e-3) and z == pytest.approx(0.5, abs=0.15)
     page.tab.keyboard.press("m")
     page.tab.keyboard.press("Escape")
-    like(page, (-1.2, -1.0, z), RED)
-    like(page, (-1.2, -1.0, z - 0.6), WHITE)
+    page.like((-1.2, -1.0, z), RED, 0.12)
+    page.like((-1.2, -1.0, z - 0.6), WHITE, 0.12)
 
 
 def test_size_and_place_are_seen_before_they_are_done(page):
@@ -191,7 +186,7 @@ def test_size_and_place_are_seen_before_they_are_done(page):
     page.click(PLACES[1])
     until(lambda: page.field("Size").count())
     slide(page, "Size", 2)
-    like(page, (0.0, 0.0, 0.7), GREEN, 0.2)  # grows upwards from its foot
+    page.like((0.0, 0.0, 0.7), GREEN, 0.2)  # grows upwards from its foot
     assert session.gaussians is before
     press(page, "Apply")
     until(lambda: session.gaussians is not before)
@@ -210,7 +205,7 @@ def test_two_visitors_share_the_history_and_are_told(chromium, viewer, page):
     until(lambda: there(page) == {0, 1, 2})
     other.tab.get_by_text("This was an edit of somebody else").wait_for()
     page.tab.get_by_text("Somebody changed your edit").wait_for()
-    like(page, PLACES[0], RED)
+    page.like(PLACES[0], RED, 0.12)
     other.context.close()
     until(lambda: len(viewer.pages) == 1)
 
@@ -240,7 +235,7 @@ def test_a_copy_is_made_and_picked(page):
     session = page.viewer.session
     until(lambda: len(session.gaussians) == 800)
     until(lambda: page.visitor.look.picked.tolist() == session.gaussians.ids[600:].tolist())
-    like(page, PLACES[1], GREEN)
+    page.like(PLACES[1], GREEN, 0.12)
 
 
 def test_while_edits_are_off_the_page_says_why(page):
