@@ -9,9 +9,11 @@ from .. import assets
 from ..distill import naming
 from ..splatting.errors import InputError
 from ..splatting.video import write_video
-from . import ask, distill, evaluate, render, scene, select, train, truth_report
+from . import ask, distill, evaluate, export, render, scene, select, train, truth_report
 from .arguments import Device
+from .cli_export import Export
 from .cli_meaning import Ask, Distill, Select
+from .export_parts import Source
 from .plan import Request
 from .progress import counter, say
 from .scene import Scene
@@ -22,6 +24,7 @@ TURNTABLE = "turntable.mp4"
 SECONDS, FPS, SIZE = 4.0, 20.0, 400
 CAP = 20_000  # Gaussians: what a minute on two cores can fit well
 QUESTION, ASKED = "mug on the table", "mug"  # and what that is called in the label images
+FILES, EXPORTS = (".ply", ".spz", ".glb"), "exports"  # of what is asked for, and the folder for them
 CLICK, CLICKED = "12:262,180", "teddy bear"
 
 
@@ -72,6 +75,16 @@ def _give_meaning(folder: Path, device: Device, console: Console) -> None:
             lambda frame, label=label: truth.read(frame) == label,
         )
         say(console, f"'{thing.name}' in the held-out photos: IoU {mean_scores(scores).iou:.3f} against exact labels.")
+    _take_away(folder, console)
+
+
+def _take_away(folder: Path, console: Console) -> None:
+    """The thing that was asked for, as files: standing on the origin, without what clings to it."""
+    source = Source.open(folder)
+    part = source.cleaned(source.named(QUESTION))
+    for suffix in FILES:
+        request = Export(folder, folder / EXPORTS / f"{ASKED}{suffix}", center=True, up="upright")
+        export.carry_out(request, export.kind_of(request), source, [part], lambda text: say(console, text))
 
 
 def has_person() -> bool:

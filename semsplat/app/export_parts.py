@@ -154,9 +154,9 @@ class Source:
     def cleaned(self, part: Part) -> Part:
         """A part without the halo of its neighbours; see :func:`semsplat.distill.segment.alone.isolated`.
 
-        What is the whole scene stays as it is.
+        What is the whole scene, or was mended before, stays as it is.
         """
-        if len(part.gaussians) == len(self.gaussians):
+        if part.cleaned or len(part.gaussians) == len(self.gaussians):
             return part
         selection = torch.isin(self.gaussians.ids, part.ids)
         views = self.scene.views if self.scene else ()

@@ -10,7 +10,7 @@ from rich.console import Console
 from semsplat.app import cli, demo, scene
 from semsplat.app.scene import Scene
 from semsplat.distill import fit, objects
-from semsplat.splatting import capture
+from semsplat.splatting import capture, formats
 from semsplat.splatting.errors import InputError
 
 
@@ -41,6 +41,9 @@ def test_the_demo_in_little_time(
     assert set(scores) == set(things) and float(scores[demo.CLICKED]) > 0.5, scores
     assert opened.metrics["labels"]["labels"]["miou"] > 0.4
     assert len(list((folder / "answers").glob("*.png"))) == 2
+    taken = {suffix: formats.read(folder / "exports" / f"mug{suffix}") for suffix in demo.FILES}
+    assert set(taken) == {".ply", ".spz", ".glb"} and len({len(part) for part in taken.values()}) == 1
+    assert taken[".ply"].means.abs().max() < 0.5  # it stands on the origin
     with Image.open(folder / "contact_sheet.png") as sheet:
         assert sheet.width > 900
     assert (folder / demo.TURNTABLE).stat().st_size > 20_000
