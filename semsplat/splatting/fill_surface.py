@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from .camera import Camera
@@ -40,6 +40,13 @@ class Cells:
         step = (torch.arange(self.side).to(self.plane.origin) - 0.5 * (self.side - 1)) * self.size
         v, u = torch.meshgrid(step + self.center[1], step + self.center[0], indexing="ij")
         return self.plane.origin + u.reshape(-1, 1) * self.plane.axes[0] + v.reshape(-1, 1) * self.plane.axes[1]
+
+    def at(self, points: Float[Tensor, "k 3"]) -> tuple[Int64[Tensor, " k"], Bool[Tensor, " k"]]:
+        """The cells under points (0 for others), and whether they are over the square."""
+        places = (points - self.plane.origin) @ self.plane.axes[:2].T - points.new_tensor(self.center)
+        column, row = (places / self.size + 0.5 * self.side).floor().long().unbind(1)
+        inside = (column >= 0) & (row >= 0) & (column < self.side) & (row < self.side)
+        return torch.where(inside, row * self.side + column, 0), inside
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
         near: height at which a point is on it.
     """
     points = cells.points
-    count = torch.zeros(5, len(points))  # agree, through, hidden, drawn, not drawn
+    count = torch.zeros(6, len(points))  # agree, through, hidden, drawn, not drawn, perhaps
     color, height = torch.zeros(len(points), 3), torch.zeros(len(points))
     for sight, (after, alpha) in zip(sights, without, strict=True):
         at, depth, inside = _pixels(points, sight.camera)
@@ -105,32 +112,27 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
         agrees = free & (before.abs() < near)
         count[0] += agrees
         count[1] += free & (before < -2.0 * near)
+        count[5] += free & (before.abs() < 2.0 * near)
         count[2] += inside & sight.hidden.reshape(-1)[at]
         gap = now.isnan() | (now < -2.0 * near) | (alpha.reshape(-1)[at] < WEAK)
         count[3] += inside & ~gap & (now < 2.0 * near)
         count[4] += inside & gap
         color += torch.where(agrees[:, None], sight.photo.reshape(-1, 3)[at], 0.0)
         height += torch.where(agrees, before, 0.0)
-    agree, through, hidden, drawn, not_drawn = count
+    agree, through, hidden, drawn, not_drawn, perhaps = count
     known = (agree >= KNOWN) & (agree > through)
     air = ~known & (through > 0)
     return Evidence(
-        known, ~known & ~air & (hidden > 0), air, (not_drawn > 0) & (not_drawn >= drawn),
+        known, ~known & ~air & (hidden > 0) & (perhaps == 0), air, (not_drawn > 0) & (not_drawn >= drawn),
         color / agree.clamp_min(1)[:, None], height / agree.clamp_min(1),
     )  # fmt: skip
 
 
-def filled(cells: Cells, seen: Evidence) -> tuple[Bool[Tensor, " m"], Float[Tensor, "m 3"], Float[Tensor, " m"]]:
-    """Which cells get a Gaussian, and colour and height of all that are known or in the thing's shadow.
-
-    Unseen cells count as surface where they hang together and mostly border on surface that was seen.
-    """
+def unseen(cells: Cells, seen: Evidence) -> Bool[Tensor, " m"]:
+    """Cells that no photo sees and that count as surface: together, they mostly border on surface that was seen."""
     from scipy import ndimage
 
-    def grid(values: Tensor) -> np.ndarray:
-        return values.cpu().numpy().reshape(cells.side, cells.side)
-
-    known, shadow, air = grid(seen.known), grid(seen.shadow), grid(seen.air)
+    known, shadow, air = (_grid(values, cells) for values in (seen.known, seen.shadow, seen.air))
     label, parts = ndimage.label(shadow)
     cross = ndimage.generate_binary_structure(2, 1)
     for part in range(1, parts + 1):
@@ -139,15 +141,22 @@ def filled(cells: Cells, seen: Evidence) -> tuple[Bool[Tensor, " m"], Float[Tens
         firm, open_ = (known & border).sum(), (air & border).sum()
         if firm == 0 or firm < SUPPORT * (firm + open_):
             shadow = shadow & ~mine
-    surface = known | shadow
-    values = np.concatenate(
-        [grid(seen.color.double()[:, k])[None] for k in range(3)] + [grid(seen.height.double())[None]]
-    )
-    whole = _membrane(values, known, shadow)
+    return torch.from_numpy(shadow.reshape(-1))
+
+
+def filled(cells: Cells, seen: Evidence) -> tuple[Bool[Tensor, " m"], Float[Tensor, "m 3"], Float[Tensor, " m"]]:
+    """Which cells get a Gaussian, and colour and height of all that are known or unseen surface."""
+    hidden = unseen(cells, seen)
+    known, shadow = _grid(seen.known, cells), _grid(hidden, cells)
+    values = np.concatenate([seen.color.double().T.numpy(), seen.height.double()[None].numpy()])
+    whole = _membrane(values.reshape(4, cells.side, cells.side), known, shadow)
     whole[:3] = textured(whole[:3].transpose(1, 2, 0), known, shadow).transpose(2, 0, 1)
     found = torch.from_numpy(whole).to(seen.color).reshape(4, -1)
-    chosen = torch.from_numpy(surface.reshape(-1)).to(seen.known.device) & seen.missing
-    return chosen, found[:3].T.contiguous(), found[3]
+    return (seen.known | hidden) & seen.missing, found[:3].T.contiguous(), found[3]
+
+
+def _grid(values: Tensor, cells: Cells) -> np.ndarray:
+    return values.numpy().reshape(cells.side, cells.side)
 
 
 def seeds(points: Float[Tensor, "k 3"], plane: Plane, size: float, color: Float[Tensor, "k 3"]) -> Gaussians:

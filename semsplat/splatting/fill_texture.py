@@ -3,7 +3,7 @@
 import numpy as np
 
 RADIUS = 5  # cells: patches are (2 RADIUS + 1) squared
-SOURCES = 12_000  # patches that are compared, at most
+SOURCES = 8000  # patches that are compared, at most
 LEAST = 60  # patches to choose from, else nothing is copied
 PLAIN = 0.012  # mean deviation of colours within patches below which a surface has no texture
 
