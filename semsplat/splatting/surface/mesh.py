@@ -59,6 +59,7 @@ def mesh(
     points, faces = without_crumbs(points, faces, how.least_piece, how.watertight)
     if not len(faces):
         raise InputError("These Gaussians make no surface: they are too few or too faint; select more of the thing.")
+    points = shapes.smoothed(points, faces, how.smooth)
     points, faces = shapes.decimated(points, faces, how.triangles or len(faces), how.watertight)
     near = SEEN * voxel
     made = Mesh(points, faces, colors_of(points, faces, looks, near))

@@ -15,6 +15,7 @@ class How:
     triangles: int | None = 50_000  # at most about so many; None: as many as there are
     texture: int | None = None  # pixels of its side; None: each corner has a colour instead
     least_piece: float = 0.02  # loose pieces with a smaller share of the largest one's area are dropped
+    smooth: int = 15  # steps of smoothing that does not shrink
     around: int = 64  # looks from all around, besides those of the photos
     photos: int = 48  # looks from where photos were taken, at most
 
