@@ -117,6 +117,7 @@ class Eval:
     names: File = None  # what they are called, JSON {"1": ["mug", "cup"]} or a line for each class (names.json)
     masks: File = None  # folder of masks of one object, named as the photos
     object: Text = None  # which object of the scene they are of
+    lpips: File = None  # weights for LPIPS: a folder with torchvision's vgg16 and lpips' vgg.pth, or one file of both
     device: Device = "auto"  # auto takes an NVIDIA GPU when there is one
 
     def run(self, console: "Console") -> int:
@@ -124,7 +125,7 @@ class Eval:
         from . import evaluate, truth_report
 
         wanted = truth_report.Wanted.of(self.scene, self.labels, self.names, self.masks, self.object, self.device)
-        status = evaluate.run(self.scene, self.device, console)
+        status = evaluate.run(self.scene, self.device, console, self.lpips)
         truth_report.run(wanted, console)
         return status
 

@@ -1,4 +1,4 @@
-"""How well a scene does on its photos: PSNR and SSIM, and pictures to look at."""
+"""How well a scene does on its photos: PSNR, SSIM, LPIPS where there are weights for it, and pictures to look at."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from ..distill.lpips import Lpips
 from ..splatting.camera import Camera
 from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
@@ -36,13 +37,17 @@ class Score:
     name: str
     psnr: float  # dB
     ssim: float
+    lpips: float | None = None  # None: there were no weights
 
 
 @torch.no_grad()
 def evaluate(
-    gaussians: Gaussians, frames: Sequence[Frame], report: Callable[[int, int], None] | None = None
+    gaussians: Gaussians,
+    frames: Sequence[Frame],
+    report: Callable[[int, int], None] | None = None,
+    lpips: Lpips | None = None,
 ) -> list[Score]:
-    """Score every frame; where a mask says unknown, nothing is compared.
+    """Score every frame; where a mask says unknown, nothing is compared (for LPIPS: the pixels are equal there).
 
     Args:
         report: told (done, total) after every frame.
@@ -55,7 +60,8 @@ def evaluate(
         # Unknown pixels were made equal: they add nothing to the error, so it is spread over the known share alone.
         decibels = psnr(drawn, photo) + 10.0 * math.log10(known)
         similarity = 1.0 - (1.0 - float(ssim(drawn, photo))) / known
-        scores.append(Score(frame.name, float(decibels), similarity))
+        distance = lpips(drawn, photo) if lpips else None
+        scores.append(Score(frame.name, float(decibels), similarity, distance))
         if report:
             report(len(scores), len(frames))
     return scores
@@ -84,10 +90,11 @@ def summary(scores: Sequence[Score]) -> dict[str, Any]:
     """Means and every view, for metrics.json; empty when nothing was scored."""
     if not scores:
         return {}
-    count = len(scores)
+    count, distances = len(scores), [score.lpips for score in scores]
     return {
         "psnr": sum(score.psnr for score in scores) / count,
         "ssim": sum(score.ssim for score in scores) / count,
+        "lpips": None if None in distances else sum(filter(None, distances)) / count,
         "views": [asdict(score) for score in scores],
     }
 
@@ -142,12 +149,17 @@ def prepare_again(opened: Scene, report: Callable[[int, int], None] | None = Non
     capture.prepare(found, opened.folder / scene.CACHE, opened.config.get("resolution"), report)
 
 
-def run(folder: Path, device: str, console: Console) -> int:
-    """``semsplat eval``: score the held-out photos, show a table, write metrics.json and the contact sheet."""
+def run(folder: Path, device: str, console: Console, lpips: Path | None = None) -> int:
+    """``semsplat eval``: score the held-out photos, show a table, write metrics.json and the contact sheet.
+
+    Args:
+        lpips: file or folder of weights, see :meth:`Lpips.open`.
+    """
     opened = Scene.open(folder)
+    distance = Lpips.open(lpips, plans.pick_device(device)) if lpips else None
     frames = held_out_frames(opened, counter(console, "preparing photos"))
     gaussians = opened.gaussians.to(plans.pick_device(device))
-    scores = evaluate(gaussians, frames, counter(console, "scoring"))
+    scores = evaluate(gaussians, frames, counter(console, "scoring"), distance)
     scene.write_json(folder / scene.METRICS, {**opened.metrics, **summary(scores)})
     contact_sheet(folder / SHEET, gaussians, frames, scores)
     console.print(_table(scores))
@@ -163,6 +175,11 @@ def _table(scores: Sequence[Score]) -> Table:
     table.columns[0].footer = f"mean of {len(scores)}"
     table.add_column("PSNR (dB)", f"{means['psnr']:.2f}", justify="right")
     table.add_column("SSIM", f"{means['ssim']:.4f}", justify="right")
+    table.add_column("LPIPS (VGG)", _written(means["lpips"]), justify="right")
     for score in scores:
-        table.add_row(Text(score.name), f"{score.psnr:.2f}", f"{score.ssim:.4f}")
+        table.add_row(Text(score.name), f"{score.psnr:.2f}", f"{score.ssim:.4f}", _written(score.lpips))
     return table
+
+
+def _written(distance: float | None) -> str:
+    return "no weights" if distance is None else f"{distance:.4f}"

@@ -14,6 +14,7 @@ from semsplat.app import evaluate, scene
 from semsplat.app.layers import Rgb
 from semsplat.app.scene import Scene
 from semsplat.app.session import Session
+from semsplat.distill import lpips
 from semsplat.splatting.capture import Frame
 from semsplat.splatting.errors import InputError
 
@@ -79,3 +80,25 @@ def test_nothing_held_out(fitted: Path) -> None:
     scene.write_cameras(fitted, Scene.open(fitted).frames, [])
     with pytest.raises(InputError, match="--eval 8"):
         evaluate.run(fitted, "cpu", Console(quiet=True))
+
+
+def test_without_weights_lpips_is_said_to_have_none_and_with_them_it_is_written(fitted: Path, tmp_path: Path) -> None:
+    before, shapes = 3, {}
+    for number, (width, block) in enumerate(zip(lpips.WIDTHS, lpips.BLOCKS, strict=True)):
+        for place in block:
+            shapes |= {f"features.{place}.weight": (width, before, 3, 3), f"features.{place}.bias": (width,)}
+            before = width
+        shapes[f"lin{number}.model.1.weight"] = (1, width, 1, 1)
+    make = torch.Generator().manual_seed(0)
+    torch.save({name: 0.1 * torch.rand(shape, generator=make) for name, shape in shapes.items()}, tmp_path / "all.pth")
+    console = Console(width=100, force_terminal=False)
+    with console.capture() as captured:
+        assert evaluate.run(fitted, "cpu", console) == 0
+    assert "no weights" in captured.get() and scene.read_json(fitted / scene.METRICS)["lpips"] is None
+    with console.capture() as captured:
+        assert evaluate.run(fitted, "cpu", console, tmp_path / "all.pth") == 0
+    found = scene.read_json(fitted / scene.METRICS)
+    assert "no weights" not in captured.get() and all(view["lpips"] >= 0 for view in found["views"])
+    assert found["lpips"] == pytest.approx(sum(view["lpips"] for view in found["views"]) / 3)
+    with pytest.raises(InputError, match="no file"):
+        evaluate.run(fitted, "cpu", console, tmp_path / "none.pth")
