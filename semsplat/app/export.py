@@ -198,7 +198,9 @@ def kind_of(request: "Export") -> tuple[str, str, bool]:
         can = ", ".join(KINDS[kind].suffixes) if kind else ", ".join(_known())
         raise InputError(f"'{suffix}' cannot be written{f' as {kind}' if kind else ''}; use {can}.")
     if KINDS[kind].per_view and (given or suffix not in KINDS[kind].suffixes):
-        if given or suffix in (*_known(), *formats.FORMATS):
+        if given:
+            raise InputError(f"--kind {kind} writes a folder of files of its own: leave --format {given[1:]} out.")
+        if suffix in (*_known(), *formats.FORMATS):
             raise InputError(f"--kind {kind} writes a folder of files: give its name with -o, without '{suffix}'.")
         return kind, "", False
     if not suffix:

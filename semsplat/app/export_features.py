@@ -58,7 +58,7 @@ def write(work: Work) -> None:
     def make(shot: Shot) -> None:
         values = features(gaussians, known, shot.camera, *grids[shot.stem], decoder)
         with replacing(_file(folder.path, shot)) as temporary:
-            np.savez(temporary, **{key: values})
+            np.savez(temporary, allow_pickle=False, **{key: values})
 
     _write_about(work, known, key)
     folder.each(taken, lambda shot: _file(folder.path, shot), make)
@@ -121,7 +121,7 @@ def _field(work: Work) -> FeatureField:
     fields = session.meaning.fields
     if wanted is None and len(fields) == 1:
         return next(iter(fields.values()))
-    if wanted in fields:
+    if wanted is not None and wanted in fields:
         return fields[wanted]
     folder = work.source.path
     if not fields:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import __version__
 from ..splatting.camera import Camera
@@ -208,7 +209,7 @@ def _digest(work: "Work") -> str:
     gaussians, total = work.source.gaussians, 0
     columns = (gaussians.means, gaussians.quats, gaussians.log_scales, gaussians.logit_opacities, gaussians.sh)
     for column in (*columns, gaussians.ids, *(part.ids for part in work.parts)):
-        total = zlib.crc32(np.ascontiguousarray(column.detach().cpu().numpy()), total)
+        total = _crc(column, total)
     total = zlib.crc32(json.dumps([part.name for part in work.parts]).encode(), total)
     return f"{total:08x}"
 
@@ -218,7 +219,11 @@ def _views(taken: Sequence[Shot]) -> dict[str, Any]:
     for shot in taken:
         camera = shot.camera
         total = zlib.crc32(shot.stem.encode(), total)
-        total = zlib.crc32(np.ascontiguousarray(camera.world_to_camera.numpy()), total)
-        total = zlib.crc32(np.ascontiguousarray(camera.intrinsics.numpy()), total)
+        total = _crc(camera.world_to_camera, total)
+        total = _crc(camera.intrinsics, total)
     first = taken[0].camera
     return {"count": len(taken), "width": first.width, "height": first.height, "digest": f"{total:08x}"}
+
+
+def _crc(tensor: Tensor, before: int) -> int:
+    return zlib.crc32(np.ascontiguousarray(tensor.detach().cpu().numpy()).data, before)

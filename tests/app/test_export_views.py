@@ -322,7 +322,7 @@ def test_edits_are_seen_and_do_not_mix(balls, tmp_path):
         ("cameras", {"path": "orbit", "photos": True}, "no photos along a --path"),
         ("frames", {"size": 100_000}, "--size 100000 is too large"),
         ("frames", {"path": "orbit", "size": 100_000}, "--size 100000 is too large"),
-        ("masks", {"format": "png"}, "writes a folder of files"),
+        ("masks", {"format": "png"}, "leave --format png out"),
         ("mask", {}, "There is no --kind mask: did you mean masks?"),
         ("everything", {}, "the kinds are gaussians, mesh, points, masks"),
         ("masks", {"codes": True}, "--codes is of --kind features; leave it out for masks"),

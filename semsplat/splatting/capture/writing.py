@@ -57,7 +57,7 @@ def write_colmap(
         raise InputError(f"COLMAP's text files cannot hold the name '{spaced}', as it has a space; write .bin.")
     lenses: dict[tuple[float, ...], int] = {}
     numbers = [lenses.setdefault(_lens(view.camera), len(lenses) + 1) for view in views]
-    rgb = (colors.detach().cpu().clamp(0, 1) * 255).round().to(int).numpy()
+    rgb = (colors.detach().cpu().clamp(0, 1) * 255).round().long().numpy()
     xyz = points.detach().cpu().double().numpy()
     files = {
         "images": (_images_text if text else _images_binary)(views, numbers),
