@@ -11,7 +11,9 @@ pictures that fit these cameras are those, not the originals.
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from ..splatting import sh
 from ..splatting.capture.writing import Posed, write_colmap, write_transforms
@@ -57,7 +59,7 @@ def write(work: Work) -> None:
     _tell(work, taken, len(points) if wanted.photos or not as_json else 0)
 
 
-def _points(work: Work):
+def _points(work: Work) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
     """Centres and plain colours of what is asked for, as far as it is not faint; placed."""
     gaussians = work.source.together(work.parts).gaussians
     solid = gaussians[gaussians.opacities > SOLID]
