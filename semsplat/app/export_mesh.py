@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SIDE = 256  # pixels of the pictures that tell which side of a surface was seen
 FEWEST = 16  # triangles
 TEXTURED = 10_000  # triangles under a texture, when nothing is said
+WHOLE = 256  # voxels along the longest side of all that there is, when nothing is said
 VIEWS = 60  # of them, at most
 
 
@@ -37,8 +38,10 @@ def write(work: "Work") -> None:
     seen, cameras = seen_of(work.source)
     for part, path in targets:
         own = seen[rows_of(work.source.gaussians.ids, part.gaussians.ids)]
+        is_whole = len(part.gaussians) == len(work.source.gaussians)
+        fine = replace(how, resolution=WHOLE) if is_whole else how
         report = paced(work.say, f"{part.name}: looking from all sides")
-        made = placed(mesh(part.gaussians, own, cameras, how, report), part.placement)
+        made = placed(mesh(part.gaussians, own, cameras, fine, report), part.placement)
         files.write(path, made)
         tight = ", watertight" if how.watertight else ""
         work.say(f"{part.name}: {len(made.faces):,} triangles{tight} written to {path}")

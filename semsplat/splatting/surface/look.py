@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from .._cpu_raster import Raster
 from .._kernels import array, spread
 from .._kernels import surface as kernels
 from ..camera import Camera
+from ..errors import InputError
 from ..gaussians import Gaussians
 from ..project import covariances, rotations
 from ..splat import splat
@@ -34,7 +35,7 @@ class Look:
 
     camera: Camera
     depth: Float[Tensor, "h w"]  # world units along the camera's axis; infinite where nothing is, NaN where unknown
-    color: Float[Tensor, "h w 3"]  # in [0, 1], of what is opaque
+    color: UInt8[Tensor, "h w 3"]  # of what is opaque
     photo: bool  # the camera stands where a photo was taken
 
 
@@ -63,7 +64,8 @@ def look(thing: Gaussians, seen: Float[Tensor, "n 3"], camera: Camera, photo: bo
     blend = splat(thing, camera).detach()
     color, alpha = blend.composite(thing.colors(camera, 3 if photo else 0))
     depth = _depth(thing, seen, camera, blend.raster)  # type: ignore[attr-defined]
-    return Look(camera, depth, (color / alpha.clamp_min(1e-3)).clamp(0.0, 1.0), photo)
+    color = (255.0 * (color / alpha.clamp_min(1e-3)).clamp(0.0, 1.0)).round().to(torch.uint8)
+    return Look(camera, depth, color, photo)
 
 
 def _depth(thing: Gaussians, seen: Tensor, camera: Camera, raster: Raster) -> Float[Tensor, "h w"]:
@@ -74,7 +76,9 @@ def _depth(thing: Gaussians, seen: Tensor, camera: Camera, raster: Raster) -> Fl
     spread_along = torch.einsum("i,nij,j->n", view[2, :3], covariances(thing.double()), view[2, :3]).sqrt()
     middles = thing.means.double() @ view[2, :3] + view[2, 3]
     sparse = raster.sparse
-    out = np.empty(camera.width * camera.height)
+    if sparse is None:
+        raise InputError("The Gaussians overlap too much for pictures so fine; say a larger --voxel.")
+    out = np.empty(camera.width * camera.height, np.float32)
     numbers = shapes, levers, middles, REACH * spread_along, trusted.to(torch.uint8), view, lens_of(camera)
     limits = np.array([FREE_BELOW, FRONT, SOLID, BEFORE])
     spread(kernels.depths, len(out), *sparse.by_pixel, *(array(t) for t in numbers), camera.width, limits, out)

@@ -54,7 +54,7 @@ def _seen(points: Tensor, normals: Tensor, look: Look, near: float) -> tuple[Ten
     facing = (away * normals).sum(-1).clamp_min(0.0)
     visible = inside & depth.isfinite() & ((depth - z).abs() < near)
     weight = torch.where(visible, facing**2, 0.0) * (OWN if look.photo else OTHER)
-    return look.color[y, x].double(), weight[:, None]
+    return look.color[y, x].double() / 255.0, weight[:, None]
 
 
 def normals_of(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
