@@ -17,7 +17,21 @@ import torch
 from common import arguments, emit, one_thread, shell, spread_of
 
 from semsplat.splatting import history_files
-from semsplat.splatting.edit import Delete, Duplicate, Edit, Hue, Move, Opacity, Rotate, Scale, Tint, turn
+from semsplat.splatting.edit import (
+    Delete,
+    Duplicate,
+    Edit,
+    Gain,
+    Group,
+    Hue,
+    Move,
+    Opacity,
+    Rename,
+    Rotate,
+    Scale,
+    Tint,
+    turn,
+)
 from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.history import Folds, History
 
@@ -31,6 +45,9 @@ KINDS: tuple[Callable[[torch.Tensor], Edit], ...] = (
     lambda ids: Duplicate(ids[:100], (0.0, 0.0, 0.1)),
     lambda ids: Scale(ids, 1.01, MIDDLE),
     lambda ids: Hue(ids, 20.0),
+    lambda ids: Gain(ids, (1.01, 1.0, 0.99)),
+    lambda ids: Rename(ids, "cup", "mug"),
+    lambda ids: Group(ids, "dishes"),
     lambda ids: Delete(ids[:20]),
 )
 

@@ -169,7 +169,11 @@ class SharedScene:
         self._tell(Change("work", said, None))
 
     def _moment(self, version: int, edits: History) -> Now:
-        return Now(version, edits.fold(self.original), edits, tuple(naming.named(self._kept, edits.edits)))
+        """The scene after a list of edits; names are folded anew when it is about names what changed."""
+        names = naming.of_names(edits.edits)
+        if version and names == naming.of_names(self._now.history.edits):
+            return Now(version, edits.fold(self.original), edits, self._now.things)
+        return Now(version, edits.fold(self.original), edits, tuple(naming.named(self._kept, names)))
 
     def _edited(self, edit: Callable[[History], Step], by: object) -> Entry | None:
         with self._lock:
