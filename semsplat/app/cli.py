@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .. import __version__
-from ..splatting.errors import SemsplatError
+from ..splatting.errors import InputError, SemsplatError
 from ..splatting.files import reason
 from . import cli_export, cli_meaning
-from .arguments import Count, Density, Device, File, Number, Out, Outside, Positional, Text, parse, sayer
+from .arguments import Count, Density, Device, File, Number, Out, Outside, Positional, Protocol, Text, parse, sayer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,6 +113,8 @@ class Eval:
     """Score the held-out photos of a scene: PSNR, SSIM; fields against label images, objects against masks."""
 
     scene: Positional[Path]  # folder of the scene
+    data: Positional[File] = None  # with --protocol: the set as it was downloaded, or the scene's part of it
+    protocol: Protocol = None  # score against a published set instead, both as published and without what flatters
     labels: File = None  # folder of label images: IoU, accuracy and boundary IoU of each field that knows words
     names: File = None  # what they are called, JSON {"1": ["mug", "cup"]} or a line for each class (names.json)
     masks: File = None  # folder of masks of one object, named as the photos
@@ -122,12 +124,25 @@ class Eval:
 
     def run(self, console: "Console") -> int:
         """Carry it out."""
-        from . import evaluate, truth_report
+        from . import evaluate, protocols, truth_report
 
+        if self.protocol is not None:
+            self._alone()
+            return protocols.run(self.protocol, self.scene, self.data, self.device, console)
+        if self.data is not None:
+            raise InputError(
+                f"What is {self.data}? Say which set it is: semsplat eval {self.scene} --protocol NAME DATA"
+            )
         wanted = truth_report.Wanted.of(self.scene, self.labels, self.names, self.masks, self.object, self.device)
         status = evaluate.run(self.scene, self.device, console, self.lpips)
         truth_report.run(wanted, console)
         return status
+
+    def _alone(self) -> None:
+        """See that nothing is asked for that a protocol has of its own, or does not score."""
+        given = [name for name in ("labels", "names", "masks", "object", "lpips") if getattr(self, name) is not None]
+        if given:
+            raise InputError(f"--protocol has its own truth; leave --{given[0]} out, or run it without --protocol.")
 
 
 @dataclass(frozen=True)
