@@ -11,7 +11,7 @@ What no training picture sees is left out ("seen"), then counted too ("all").
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from PIL import Image
 from scipy.spatial import KDTree
 
 from semsplat import assets
+from semsplat.app import export_mesh
 from semsplat.app.scene import Scene
 from semsplat.assets.room_light import room, visible
 from semsplat.assets.room_parts import NAMES
@@ -33,7 +34,7 @@ from semsplat.splatting.splat import splat
 from semsplat.splatting.surface import files, shapes
 from semsplat.splatting.surface.look import seen_from
 from semsplat.splatting.surface.mesh import mesh
-from semsplat.splatting.surface.types import How, Mesh
+from semsplat.splatting.surface.types import AMONG, How, Mesh
 
 SAMPLES, SHARES, FIXED = 30_000, (0.01, 0.02), 0.01  # points; thresholds: of the thing's diagonal, and metres
 THINGS = (
@@ -144,7 +145,8 @@ def main() -> None:
     )
     lines, found = [head + "   the same with what no picture shows"], {}
     for thing in given.things:
-        how = How(watertight=thing != WHOLE, resolution=48 if given.quick else 128 if thing != WHOLE else 256)
+        how = How(watertight=True) if thing != WHOLE else How(resolution=export_mesh.WHOLE, met=AMONG)
+        how = replace(how, resolution=40) if given.quick else how
         facts = found[thing] = tried(thing, known, how, given.look)
         row = f"{thing:14} {facts['triangles']:9,} {'yes' if facts['closed'] else 'no':>6} {facts['seconds']:6.1f}"
         for part in ("seen", "all"):

@@ -31,7 +31,7 @@ class PerView:
 class Surface:
     """Of meshes and points."""
 
-    voxel: Number = None  # meshes: size of the finest detail in units of the file (a 128th of the thing's length)
+    voxel: Number = None  # meshes: size of the finest detail in units of the file (a 100th of the thing's size)
     triangles: Count = None  # meshes: about so many at most (50000; 10000 under a texture)
     texture: Count = None  # meshes: side of a picture laid over it, pixels, in .glb and .obj (a colour at each corner)
     watertight: bool = False  # meshes: closed all around, as a printer wants them; else open where nobody looked

@@ -15,7 +15,7 @@ from ..splatting.similarity import Similarity
 from ..splatting.surface import files
 from ..splatting.surface.look import around, seen_from
 from ..splatting.surface.mesh import extent, mesh
-from ..splatting.surface.types import How, Mesh
+from ..splatting.surface.types import AMONG, How, Mesh
 from .progress import paced
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIDE = 256  # pixels of the pictures that tell which side of a surface was seen
 FEWEST = 16  # triangles
 TEXTURED = 10_000  # triangles under a texture, when nothing is said
-WHOLE = 256  # voxels along the longest side of all that there is, when nothing is said
+WHOLE = 200  # the resolution for all that there is, when nothing is said
 VIEWS = 60  # of them, at most
 
 
@@ -39,7 +39,7 @@ def write(work: "Work") -> None:
     for part, path in targets:
         own = seen[rows_of(work.source.gaussians.ids, part.gaussians.ids)]
         is_whole = len(part.gaussians) == len(work.source.gaussians)
-        fine = replace(how, resolution=WHOLE) if is_whole else how
+        fine = replace(how, resolution=WHOLE, met=AMONG) if is_whole else how
         report = paced(work.say, f"{part.name}: looking from all sides")
         made = placed(mesh(part.gaussians, own, cameras, fine, report), part.placement)
         files.write(path, made)

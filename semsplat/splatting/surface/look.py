@@ -17,12 +17,10 @@ from ..errors import InputError
 from ..gaussians import Gaussians
 from ..project import covariances, rotations
 from ..splat import splat
+from .types import ALONE
 
 FREE_BELOW = 0.3  # coverage: a pixel that is less covered shows that nothing is there ...
 SOLID = 0.5  # ... and one that is more covered a surface
-FRONT, BEFORE = 0.2, 2.0  # a surface is where this coverage is reached, so many standard deviations before the place
-# where the Gaussian that does it is densest along the ray. Fits are foggy: half-way, at the densest place, is 2.2 % of
-# a thing's diagonal too deep, this 0.4 % (medians over six things of the bundled capture)
 THINNEST = 1e-3  # of a Gaussian's longest axis: thinner ones count as so thick
 REACH = 3.0  # standard deviations along the camera's axis, within which a ray meets a Gaussian
 BEHIND = 0.0  # a Gaussian is seen from its back when the direction to the camera, along `seen`, is less than this ...
@@ -54,21 +52,25 @@ def seen_from(gaussians: Gaussians, cameras: Sequence[Camera], side: int = 256) 
     return total / mass.clamp_min(1e-9)
 
 
-def look(thing: Gaussians, seen: Float[Tensor, "n 3"], camera: Camera, photo: bool) -> Look:
+def look(
+    thing: Gaussians, seen: Float[Tensor, "n 3"], camera: Camera, photo: bool, met: tuple[float, float] = ALONE
+) -> Look:
     """What a camera sees of a thing.
 
     Args:
         thing: on the CPU, alone. seen: see :func:`seen_from`; surfaces are not trusted from behind.
-        photo: whether colours may change with the direction, as somebody looked from there.
+        photo: whether colours may change with the direction, as somebody looked from there. met: see :class:`.How`.
     """
     blend = splat(thing, camera).detach()
     color, alpha = blend.composite(thing.colors(camera, 3 if photo else 0))
-    depth = _depth(thing, seen, camera, blend.raster)  # type: ignore[attr-defined]
+    depth = _depth(thing, seen, camera, blend.raster, met)  # type: ignore[attr-defined]
     color = (255.0 * (color / alpha.clamp_min(1e-3)).clamp(0.0, 1.0)).round().to(torch.uint8)
     return Look(camera, depth, color, photo)
 
 
-def _depth(thing: Gaussians, seen: Tensor, camera: Camera, raster: Raster) -> Float[Tensor, "h w"]:
+def _depth(
+    thing: Gaussians, seen: Tensor, camera: Camera, raster: Raster, met: tuple[float, float]
+) -> Float[Tensor, "h w"]:
     view = camera.world_to_camera.double()
     away = torch.nn.functional.normalize(camera.center - thing.means, dim=-1)
     trusted = ((away * seen).sum(-1) > BEHIND) | (seen.norm(dim=-1) < ROUND)
@@ -80,7 +82,7 @@ def _depth(thing: Gaussians, seen: Tensor, camera: Camera, raster: Raster) -> Fl
         raise InputError("The Gaussians overlap too much for pictures so fine; say a larger --voxel.")
     out = np.empty(camera.width * camera.height, np.float32)
     numbers = shapes, levers, middles, REACH * spread_along, trusted.to(torch.uint8), view, lens_of(camera)
-    limits = np.array([FREE_BELOW, FRONT, SOLID, BEFORE])
+    limits = np.array([FREE_BELOW, met[0], SOLID, met[1]])
     spread(kernels.depths, len(out), *sparse.by_pixel, *(array(t) for t in numbers), camera.width, limits, out)
     return torch.from_numpy(out).reshape(camera.height, camera.width)
 

@@ -21,6 +21,7 @@ FAINT = 0.05  # opacity below which a Gaussian is no part of a surface
 STRAYS = 0.005  # share of the Gaussians that may lie outside the box, at each end of each axis
 PIXELS = 1.5  # of a look, for each voxel along its side
 SEEN = 2.0  # voxels behind what a look shows, within which a point is what is seen
+SLIM = 2.5  # what is longer, for its volume, gets voxels as if it were thicker
 LEAST_SIDE, MOST_SIDE = 96, 768  # pixels of a look
 
 Report = Callable[[int, int], None]
@@ -84,7 +85,8 @@ def extent(thing: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
 
 def _voxel(low: Tensor, high: Tensor, how: How) -> float:
     longest = float((high - low).max())
-    voxel = how.voxel if how.voxel is not None else longest / how.resolution
+    cube = float((high - low).prod()) ** (1 / 3)
+    voxel = how.voxel if how.voxel is not None else max(cube, longest / SLIM) / how.resolution
     if not voxel > 0 or not np.isfinite(voxel):
         raise InputError(f"A voxel of {voxel:g} is not possible: give --voxel a length above 0, in units of the scene.")
     if voxel > longest / 4:
@@ -108,7 +110,7 @@ def looks_at(
     places += [(camera, False) for camera in around(middle, radius, how.around, side)]
     looks = []
     for camera, photo in places:
-        looks.append(look(thing, seen, camera, photo))
+        looks.append(look(thing, seen, camera, photo, how.met))
         if report is not None:
             report(len(looks), len(places))
     return looks
