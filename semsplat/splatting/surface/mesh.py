@@ -23,6 +23,7 @@ PIXELS = 1.5  # of a look, for each voxel along its side
 SEEN = 2.0  # voxels behind what a look shows, within which a point is what is seen
 SLIM = 2.5  # what is longer, for its volume, gets voxels as if it were thicker
 LEAST_SIDE, MOST_SIDE = 96, 768  # pixels of a look
+LARGEST = 1e12  # world units
 
 Report = Callable[[int, int], None]
 
@@ -71,7 +72,7 @@ def extent(thing: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
     """Ends of the box of Gaussians with two deviations on each side, without a few strays.
 
     Raises:
-        InputError: there is nothing.
+        InputError: there is nothing, or it is endless.
     """
     if not len(thing):
         raise InputError("There is nothing to make a surface of: no Gaussian of the selection is more than faint.")
@@ -80,6 +81,9 @@ def extent(thing: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
     means, some = thing.means.double(), slice(None, None, max(1, len(thing) // 1_000_000))
     low = torch.quantile((means - reach)[some], STRAYS, dim=0)
     high = torch.quantile((means + reach)[some], 1.0 - STRAYS, dim=0)
+    longest = float((high - low).max())
+    if not longest < LARGEST:
+        raise InputError(f"Gaussians spread over {longest:.3g} units make no surface; delete what lies far out.")
     return low, high
 
 

@@ -150,6 +150,8 @@ def test_textures_are_read_back(suffix: str, tmp_path: Path) -> None:
     [
         (ball()[:0], QUICK, "nothing to make a surface of"),
         (ball()[:1].replace(logit_opacities=torch.tensor([-6.0])), QUICK, "nothing to make a surface of"),
+        (ball(100).replace(means=1e30 * ball(100).means), QUICK, "no surface"),
+        (ball(100).replace(log_scales=ball(100).log_scales + 200), QUICK, "no surface"),
         (ball(), How(voxel=-1.0), "--voxel"),
         (ball(), How(voxel=math.nan), "--voxel"),
         (ball(), How(voxel=0.9), "too large"),
