@@ -56,7 +56,7 @@ def test_it_starts_fast_and_knows_its_version() -> None:
         (["train", "{photos}", "-o", "{tmp}/a", "--eval", "1"], "All 10 photos would be held out"),
         (["eval", "{tmp}/none"], "no scene folder"),
         (["view", "{tmp}/none"], "no scene folder"),
-        (["export", "{fitted}", "-o", "{tmp}/a.dae"], ".ply, .splat"),
+        (["export", "{fitted}", "-o", "{tmp}/a.dae"], ".ply, .sog, .splat"),
         (["demo", "-o", "{fitted}"], "did not make"),
     ],
 )
