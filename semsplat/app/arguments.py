@@ -25,7 +25,7 @@ Outside = Annotated[
 Kind = Annotated[str | None, arg(metavar="KIND", help_behavior_hint="")]  # which there are is known where it is run
 Protocol = Annotated[
     Literal["lerf-ovs", "lerf-ovs-3d", "3d-ovs", "nvos", "spin-nerf", "replica-feature3dgs"] | None,
-    arg(metavar="NAME", help_behavior_hint="lerf-ovs, lerf-ovs-3d, 3d-ovs, nvos, spin-nerf, replica-feature3dgs"),
+    arg(metavar="NAME", help_behavior_hint="(lerf-ovs, lerf-ovs-3d, 3d-ovs, nvos, spin-nerf, replica-feature3dgs)"),
 ]
 Path3D = Annotated[
     Literal["orbit", "interpolate", "spiral"] | None, arg(metavar="{orbit,interpolate,spiral}", help_behavior_hint="")

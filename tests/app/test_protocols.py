@@ -13,9 +13,12 @@ from small_scenes import BALLS, labelled_balls, views  # beside this file
 
 from semsplat.app import cli, scene
 from semsplat.app.protocols.relevance import own_cut, peak, published_cut
+from semsplat.app.scene import Scene
 from semsplat.app.truth import Texts, answer, visible
 from semsplat.distill import field as fields
+from semsplat.distill import maps
 from semsplat.distill.field import StoredField
+from semsplat.distill.teachers.labels import LabelsTeacher
 from semsplat.splatting.errors import InputError
 
 COUNT = 60
@@ -228,3 +231,29 @@ def test_a_mask_of_another_shape_is_not_stretched(balls: Path, tmp_path: Path) -
         save(tmp_path / f"image{k:03}.png", np.zeros((80, 120), bool))
     with pytest.raises(InputError, match="mask is empty"):
         run(balls, "spin-nerf", tmp_path)
+
+
+class Taught(LabelsTeacher):
+    """Sees what the field answers."""
+
+    def has(self, name: str) -> bool:
+        return True
+
+    def look(self, image: torch.Tensor, name: str = "") -> torch.Tensor:
+        camera = next(view.camera for view in views(Path()) if view.name == name)
+        return torch.cat([self.codes, torch.zeros(1, 4)])[torch.from_numpy(labels(camera))]
+
+
+def test_who_repeats_a_wrong_teacher_agrees_with_it_and_not_with_the_truth(balls: Path, tmp_path: Path) -> None:
+    opened = Scene.open(balls)
+    for view in opened.views:
+        view.pixels.parent.mkdir(parents=True, exist_ok=True)
+        np.save(view.pixels, np.zeros((80, 120, 3), np.uint8))
+        truth = np.array([1, 2, 0, 3, -1])[labels(view.camera)] + 1  # every ball is called by another's name
+        save(tmp_path / "semantic_class" / f"semantic_class_{view.name[5]}.png", truth.astype(np.uint8))
+    classes = [{"id": number, "name": name} for number, name in enumerate(BALLS, 1)]
+    (tmp_path / "info_semantic.json").write_text(json.dumps({"classes": classes}))
+    maps.make(opened.frames, Taught([[n] for n in BALLS], None, "made"), balls / scene.CACHE / "maps" / "labels", 8)
+    rows, _ = run(balls, "replica-feature3dgs", tmp_path)
+    agreed, true = rows["agreement with the teacher, 1 held out"], rows["truth, all 4 labels"]
+    assert agreed["accuracy"] > 0.9 and agreed["mIoU"] > 0.5 and true["accuracy"] < 0.1 and true["mIoU"] < 0.3

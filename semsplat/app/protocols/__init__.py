@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ...splatting.errors import InputError
+from ...splatting.train import one_torch_thread
 from .. import scene
 from ..progress import say
 from . import labels, pointed, space, words
@@ -33,7 +34,9 @@ def run(name: str, folder: Path, data: Path | None, device: str, console: Consol
         raise InputError(f"There is no protocol '{name}'; there are {', '.join(PROTOCOLS)}.")
     if data is None:
         raise InputError(f"Where is the set? semsplat eval {folder} --protocol {name} DATA")
-    report = PROTOCOLS[name](Bench.of(folder, device), data, console)
+    bench = Bench.of(folder, device)
+    with one_torch_thread(bench.device):
+        report = PROTOCOLS[name](bench, data, console)
     path = folder / scene.METRICS
     before = scene.read_json(path) if path.exists() else {}
     scene.write_json(path, {**before, KEY: {**before.get(KEY, {}), name: report.facts()}})

@@ -66,7 +66,7 @@ def _rows(
         sizes += torch.bincount(labels[labels >= 0], minlength=len(sizes))
     order = sizes.argsort(descending=True)
     there = order[sizes[order] > 0].tolist()
-    report = counter(console, f"{field.teacher} against labels")
+    report = counter(console, f"{field.teacher} against the truth")
 
     def scored(kept: Sequence[int], frames: Sequence[Frame]) -> dict[str, float]:
         some, read = _only(texts, truth.read, kept)
