@@ -12,7 +12,8 @@ from rich.console import Console
 from small_scenes import BALLS, labelled_balls, views  # beside this file
 
 from semsplat.app import cli, scene
-from semsplat.app.protocols.relevance import own_cut, peak, published_cut
+from semsplat.app.protocols.bench import Bench
+from semsplat.app.protocols.relevance import highest, own_cut, peak, published_cut
 from semsplat.app.scene import Scene
 from semsplat.app.truth import Texts, answer, visible
 from semsplat.distill import field as fields
@@ -130,6 +131,8 @@ def test_lerf_ovs_in_pictures_says_what_flatters(balls: Path, tmp_path: Path) ->
     published = rows["70% of the way to the picture's own peak, all 3 photos"]
     for numbers in (published, own):
         assert numbers["mIoU, asked in all"] < numbers["mIoU, known to be there"], "the red ball is found in photo 2"
+    counted = rows["as many pixels as are annotated, all 3 photos"]
+    assert counted["mIoU, asked in all"] > own["mIoU, asked in all"], "the truth says that it is not in photo 2"
     assert "score 0 there: teapot." in said and "held out" in said
 
 
@@ -202,7 +205,8 @@ def test_cuts_and_peak() -> None:
     heat = torch.zeros(40, 60)
     heat[10:20, 30:40] = 0.4
     heat[30, 10] = 0.45  # a stray, which smoothing takes away
-    assert not own_cut(heat).any() and published_cut(heat)[12:18, 32:38].all()
+    assert highest(heat, 1).nonzero().tolist() == [[30, 10]] and not highest(heat, 0).any()
+    assert highest(heat, 2000).sum() == 101 and not own_cut(heat).any() and published_cut(heat)[12:18, 32:38].all()
     assert not published_cut(heat)[30, 10] and 10 <= peak(heat)[0] < 20 and 30 <= peak(heat)[1] < 40
 
 
@@ -231,6 +235,22 @@ def test_a_mask_of_another_shape_is_not_stretched(balls: Path, tmp_path: Path) -
         save(tmp_path / f"image{k:03}.png", np.zeros((80, 120), bool))
     with pytest.raises(InputError, match="mask is empty"):
         run(balls, "spin-nerf", tmp_path)
+
+
+def test_annotations_land_on_the_pixels_of_the_prepared_photo(fitted: Path) -> None:
+    bench = Bench.of(fitted, "cpu")
+    photo = bench.photos[0]
+    assert photo in bench.lenses, "the source is there, so that its lens would bend the mask, too"
+    large = np.zeros((4 * 48, 4 * 64), bool)
+    large[40:80, 100:200] = True
+    found = bench.on_photo(large, photo, Path("a.png")).numpy()
+    assert found[10:20, 25:50].all() and found.sum() == 10 * 25
+    line = np.zeros_like(large)
+    line[41, 100:200] = True  # between the middles of the small pixels
+    assert not bench.on_photo(line, photo, Path("a.png")).any()
+    assert bench.on_photo(line, photo, Path("a.png"), thin=True).nonzero()[:, 0].unique().tolist() == [10]
+    with pytest.raises(InputError, match="another shape"):
+        bench.on_photo(large[:, :100], photo, Path("a.png"))
 
 
 class Taught(LabelsTeacher):

@@ -1,4 +1,4 @@
-"""How well what a camera sees fits words, and the two ways to cut that to a mask."""
+"""How well what a camera sees fits words, and the ways to cut that to a mask."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -104,6 +104,13 @@ def published_cut(heat: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
     mixed = 0.5 * (heat + smoothed(heat))
     low, high = mixed.min(), mixed.max()
     return (mixed - low) / (high - low + 1e-9) > PUBLISHED_CUT
+
+
+def highest(heat: Float[Tensor, "h w"], count: int) -> Bool[Tensor, "h w"]:
+    """The pixels of the highest values, ``count`` of them; only where there is some."""
+    chosen = torch.zeros(heat.numel(), dtype=torch.bool)
+    chosen[heat.flatten().topk(count).indices] = True
+    return chosen.reshape(heat.shape) & (heat > 0)
 
 
 def peak(heat: Float[Tensor, "h w"]) -> tuple[int, int]:

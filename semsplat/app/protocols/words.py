@@ -1,6 +1,6 @@
 """Protocols that ask in words and look at pictures: LERF-OVS and 3D-OVS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,16 @@ from ...distill.protocols.types import mean, mean_iou, mean_iou_everywhere, shar
 from ..progress import counter
 from ..truth import best
 from .bench import Bench
-from .relevance import PUBLISHED_CUT, Relevance, own_cut, peak, published_cut
+from .relevance import PUBLISHED_CUT, Relevance, highest, own_cut, peak, published_cut
 from .report import Group, Report
 
 OWN, PUBLISHED = "relevancy above 0.5", f"{PUBLISHED_CUT:.0%} of the way to the picture's own peak"
+COUNTED = "as many pixels as are annotated"
+CUTS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    PUBLISHED: lambda heat, _: published_cut(heat),
+    OWN: lambda heat, _: own_cut(heat),
+    COUNTED: lambda heat, truth: highest(heat, int(truth.sum())),
+}
 ASKED = (
     "'known to be there' asks a photo only for what is annotated in it, as is published; 'asked in all' asks every "
     "annotated photo for every phrase, and any answer where it is not annotated counts against it (too strictly: not "
@@ -56,7 +62,8 @@ def lerf_ovs(bench: Bench, data: Path, console: Console) -> Report:
         groups.append(Group(name, rows))
     return Report(tuple(groups), (
         f"'{PUBLISHED}' is LangSplat's cut: it always answers something, which suits only what is known to be there; "
-        f"'{OWN}' is fixed and may answer nothing.",
+        f"'{OWN}' is fixed and may answer nothing. '{COUNTED}' takes its threshold from the truth, as some do: it is "
+        "no result, only what that hint is worth.",
         ASKED,
         "'peak in box' is the published localisation, and boxes hold more than things; 'peak in mask' is on the thing.",
         FITTED, *not_read(unread),
@@ -134,17 +141,17 @@ def not_read(phrases: set[str]) -> list[str]:
 def _asked(
     bench: Bench, name: str, relevance: Relevance, photos: Sequence[Annotated], console: Console
 ) -> tuple[dict[str, list[Scores]], Peaks]:
-    """Every phrase in every annotated photo, cut in both ways; the peaks where it is annotated."""
+    """Every phrase in every annotated photo, cut in all ways; the peaks where it is annotated."""
     phrases, report = phrases_of(photos), counter(console, f"{name} asked in {len(photos)} photos")
-    scores: dict[str, list[Scores]] = {PUBLISHED: [], OWN: []}
+    scores: dict[str, list[Scores]] = {rule: [] for rule in CUTS}
     peaks: Peaks = []
     for done, photo in enumerate(photos, 1):
         masks, view = photo.masks(), bench.views[photo.photo]
         seen = relevance.seen(bench.gaussians, bench.readers[name], view.camera)
         for phrase in phrases:
             heat, truth = seen.heat(phrase), truth_of(bench, photo, masks, phrase)
-            for rule, cut in ((PUBLISHED, published_cut), (OWN, own_cut)):
-                scores[rule].append(Scores.of(phrase, photo.photo, view.held_out, truth, cut(heat)))
+            for rule, cut in CUTS.items():
+                scores[rule].append(Scores.of(phrase, photo.photo, view.held_out, truth, cut(heat, truth)))
             if phrase in masks:
                 place = peak(heat)
                 boxed = bench.on_photo(_boxed(photo, phrase, masks[phrase].shape), photo.photo, photo.where)
