@@ -4,9 +4,9 @@ python benchmarks/mesh.py SCENE [--things mug teapot ...] [--look FOLDER] [--sav
 
 SCENE is a scene folder of the bundled capture, such as semsplat demo makes; nothing is written into it. A thing is the
 Gaussians to which the exact labels of the training pictures give it, mended as an export mends them. Accuracy is the
-mean distance from the mesh to the truth, completeness that from the truth to the mesh, both from 30,000 points; the
-Chamfer distance is their mean. The F-score at a threshold is the harmonic mean of the shares of both that are nearer.
-What no training picture sees is left out ("seen"), then counted too ("all").
+mean distance from 30,000 points of the mesh to the true surface, completeness that from as many points of the truth to
+the mesh; the Chamfer distance is their mean. The F-score at a threshold is the harmonic mean of the shares of both that
+are nearer. What no training picture sees is left out ("seen"), then counted too ("all").
 """
 
 import sys
@@ -34,7 +34,7 @@ from semsplat.splatting.splat import splat
 from semsplat.splatting.surface import files, shapes
 from semsplat.splatting.surface.look import seen_from
 from semsplat.splatting.surface.mesh import mesh
-from semsplat.splatting.surface.types import AMONG, How, Mesh
+from semsplat.splatting.surface.types import How, Mesh
 
 SAMPLES, SHARES, FIXED = 30_000, (0.01, 0.02), 0.01  # points; thresholds: of the thing's diagonal, and metres
 THINGS = (
@@ -55,24 +55,32 @@ def labels_of(gaussians: Gaussians, scene: Scene) -> torch.Tensor:
     return torch.where(votes.sum(1) > 1e-6, votes.argmax(1), 0)
 
 
-def scattered(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (SAMPLES, 3) evenly on triangles, and unit normals."""
+def scattered(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Points (SAMPLES, 3) evenly on triangles."""
     rng = np.random.default_rng(0)
     a, b, c = (points[faces[:, k]].astype(np.float64) for k in range(3))
-    across = np.cross(b - a, c - a)
-    area = np.linalg.norm(across, axis=1)
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     face = rng.choice(len(faces), SAMPLES, p=area / area.sum())
     u = rng.random((SAMPLES, 2))
     u = np.where(u.sum(1, keepdims=True) > 1, 1 - u, u)
-    places = a[face] + u[:, :1] * (b - a)[face] + u[:, 1:] * (c - a)[face]
-    return places, across[face] / area[face, None]
+    return a[face] + u[:, :1] * (b - a)[face] + u[:, 1:] * (c - a)[face]
 
 
-def truth(thing: str, cameras: list[Camera]) -> tuple[np.ndarray, np.ndarray]:
-    """Points on the true surface of a thing, and whether any of the cameras sees them."""
+@dataclass(frozen=True)
+class Truth:
+    """The true surface of a thing."""
+
+    points: np.ndarray  # corners
+    faces: np.ndarray
+    places: np.ndarray  # (SAMPLES, 3) on it
+    seen: np.ndarray  # whether any of the cameras sees them
+
+
+def truth(thing: str, cameras: list[Camera]) -> Truth:
+    """The generator's mesh."""
     scene = room()
     chosen = np.ones(len(scene.faces), bool) if thing == WHOLE else scene.face_label == list(NAMES).index(thing)
-    places, _ = scattered(scene.points, scene.faces[chosen])
+    places = scattered(scene.points, scene.faces[chosen])
     seen = np.zeros(len(places), bool)
     for camera in cameras:
         view, lens = camera.world_to_camera.double().numpy(), camera.intrinsics.double().numpy()
@@ -83,15 +91,24 @@ def truth(thing: str, cameras: list[Camera]) -> tuple[np.ndarray, np.ndarray]:
         eye = camera.center.double().numpy()
         start = places[inside] + 2e-3 * (eye - places[inside]) / np.linalg.norm(eye - places[inside], axis=1)[:, None]
         seen[inside] = visible(scene.seen, start, np.broadcast_to(eye, start.shape))
-    return places, seen
+    return Truth(scene.points, scene.faces[chosen], places, seen)
 
 
-def compared(made: Mesh, places: np.ndarray, seen: np.ndarray) -> dict[str, Any]:
+def distances(places: np.ndarray, points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """From places to the nearest triangle."""
+    import open3d
+
+    caster = open3d.t.geometry.RaycastingScene(nthreads=2)
+    caster.add_triangles(open3d.core.Tensor(points.astype(np.float32)), open3d.core.Tensor(faces.astype(np.uint32)))
+    return caster.compute_distance(open3d.core.Tensor(places.astype(np.float32)), nthreads=2).numpy()
+
+
+def compared(made: Mesh, true: Truth) -> dict[str, Any]:
     """Distances in millimetres and F-scores, of what pictures show and of everything."""
-    found, _ = scattered(made.points, made.faces)
+    found, places, seen = scattered(made.points, made.faces), true.places, true.seen
     diagonal = float(np.linalg.norm(np.ptp(places, axis=0)))
-    to_truth, nearest = KDTree(places).query(found)
-    to_mesh = KDTree(found).query(places)[0]
+    nearest = KDTree(places).query(found)[1]
+    to_truth, to_mesh = distances(found, true.points, true.faces), distances(places, made.points, made.faces)
     result: dict[str, Any] = {"diagonal_m": round(diagonal, 3), "share_seen": round(float(seen.mean()), 3)}
     for name, a, b in (("seen", to_truth[seen[nearest]], to_mesh[seen]), ("all", to_truth, to_mesh)):
         facts = {"accuracy_mm": a.mean() * 1e3, "completeness_mm": b.mean() * 1e3}
@@ -125,8 +142,8 @@ def tried(thing: str, known: Known, how: How, look: Path | None) -> dict[str, An
     seconds = time.perf_counter() - began
     if look is not None:
         files.write(look / f"{thing.replace(' ', '-')}.ply", made)
-    facts = {"gaussians": len(own), "triangles": len(made.faces), "seconds": round(seconds, 1)}
-    return facts | {"closed": shapes.is_closed(made.faces)} | compared(made, *truth(thing, cameras))
+    facts: dict[str, Any] = {"gaussians": len(own), "triangles": len(made.faces), "seconds": round(seconds, 1)}
+    return facts | {"closed": shapes.is_closed(made.faces)} | compared(made, truth(thing, cameras))
 
 
 def main() -> None:
@@ -145,7 +162,7 @@ def main() -> None:
     )
     lines, found = [head + "   the same with what no picture shows"], {}
     for thing in given.things:
-        how = How(watertight=True) if thing != WHOLE else How(resolution=export_mesh.WHOLE, met=AMONG)
+        how = How(watertight=True) if thing != WHOLE else How(**export_mesh.WHOLE)
         how = replace(how, resolution=40) if given.quick else how
         facts = found[thing] = tried(thing, known, how, given.look)
         row = f"{thing:14} {facts['triangles']:9,} {'yes' if facts['closed'] else 'no':>6} {facts['seconds']:6.1f}"

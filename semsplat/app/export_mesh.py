@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SIDE = 256  # pixels of the pictures that tell which side of a surface was seen
 FEWEST = 16  # triangles
 TEXTURED = 10_000  # triangles under a texture, when nothing is said
-WHOLE = 200  # the resolution for all that there is, when nothing is said
+WHOLE = {"resolution": 110, "truncation": 4.0, "met": AMONG}  # for all that there is, where depths agree less
 VIEWS = 60  # of them, at most
 
 
@@ -39,7 +39,7 @@ def write(work: "Work") -> None:
     for part, path in targets:
         own = seen[rows_of(work.source.gaussians.ids, part.gaussians.ids)]
         is_whole = len(part.gaussians) == len(work.source.gaussians)
-        fine = replace(how, resolution=WHOLE, met=AMONG) if is_whole else how
+        fine = replace(how, **WHOLE) if is_whole else how
         report = paced(work.say, f"{part.name}: looking from all sides")
         made = placed(mesh(part.gaussians, own, cameras, fine, report), part.placement)
         files.write(path, made)

@@ -15,7 +15,7 @@ from .look import Look, aimed, around, look
 from .paint import colors_of
 from .texture import check, textured
 from .types import How, Mesh
-from .volume import TRUNCATION, Volume
+from .volume import Volume
 
 FAINT = 0.05  # opacity below which a Gaussian is no part of a surface
 STRAYS = 0.005  # share of the Gaussians that may lie outside the box, at each end of each axis
@@ -52,8 +52,8 @@ def mesh(
     thing, seen = thing[good], seen[good]
     low, high = extent(thing)
     voxel = _voxel(low, high, how)
-    margin = (TRUNCATION + 2) * voxel
-    volume = Volume.over(low - margin, high + margin, voxel)
+    margin = (how.truncation + 2) * voxel
+    volume = Volume.over(low - margin, high + margin, voxel, how.truncation * voxel)
     looks = looks_at(thing, seen, cameras, low, high, voxel, how, report)
     for taken in looks:
         volume.add(taken)

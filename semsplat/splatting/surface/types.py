@@ -17,6 +17,7 @@ class How:
 
     voxel: float | None = None  # world units; when not given, a part of the thing's size: see `resolution`
     resolution: int = 100  # voxels along a side of a cube of the box's volume, when `voxel` is not given
+    truncation: float = 8.0  # voxels before and behind a surface over which what cameras say is averaged
     watertight: bool = False  # close what nobody could look at
     triangles: int | None = 50_000  # at most about so many; None: as many as there are
     texture: int | None = None  # pixels of its side; None: each corner has a colour instead

@@ -13,7 +13,6 @@ from ..errors import InputError
 from .look import Look, lens_of
 
 MOST = 2**25  # voxels: 268 MB
-TRUNCATION = 4.0  # voxels
 FALL = 2.0  # power with which a look counts less, the deeper behind what it saw: beside a rim it saw past it
 
 
@@ -23,12 +22,13 @@ class Volume:
 
     corner: np.ndarray  # (3,) world place of the first voxel's centre
     voxel: float  # world units
+    truncation: float  # world units
     distances: np.ndarray  # (z, y, x) float32 in [-1, 1]
     weights: np.ndarray  # (z, y, x) float32
 
     @classmethod
-    def over(cls, low: Float[Tensor, "3"], high: Float[Tensor, "3"], voxel: float) -> Self:
-        """An empty volume over a box.
+    def over(cls, low: Float[Tensor, "3"], high: Float[Tensor, "3"], voxel: float, truncation: float) -> Self:
+        """An empty volume over a box; lengths in world units.
 
         Raises:
             InputError: it would have too many voxels.
@@ -43,13 +43,13 @@ class Volume:
             )
         shape = tuple(int(count) for count in counts[::-1])
         middle = (low + high) / 2 - voxel * (counts - 1) / 2
-        return cls(middle, voxel, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        return cls(middle, voxel, truncation, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
     def add(self, look: Look) -> None:
         """Take in what a camera saw."""
         camera = look.camera
         view, lens = array(camera.world_to_camera.double()), array(lens_of(camera))
-        arguments = self.corner, self.voxel, view, lens, array(look.depth), TRUNCATION * self.voxel, FALL
+        arguments = self.corner, self.voxel, view, lens, array(look.depth), self.truncation, FALL
         spread(kernels.fuse, len(self.distances), *arguments, self.distances, self.weights, least=4)
 
     def solid(self) -> np.ndarray:

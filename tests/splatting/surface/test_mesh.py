@@ -20,7 +20,7 @@ from semsplat.splatting.surface.types import How, Mesh
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("open3d")
 RADIUS, MIDDLE = 0.5, (1.0, -2.0, 0.5)
-QUICK = How(resolution=40, around=24, triangles=3000)
+QUICK = How(resolution=40, around=24, triangles=3000, truncation=4.0)
 
 
 def discs(points: torch.Tensor, normals: torch.Tensor, size: float, colors: torch.Tensor) -> Gaussians:
