@@ -27,6 +27,8 @@ GAP = 0.012  # share of the distance by which something nearer counts as coverin
 COVERED = 0.15  # weight of a covered pixel, which should be empty, against 1 of one that is known
 KNOWN = 0.1  # share of the views in which a point must be known; else the covered ones count, too
 STEPS = 60
+INNER = (0.95, 0.995)  # purity from which a Gaussian is only shrunk or faded, and from which it is left as it is:
+SHRINK = ("log_scales", "logit_opacities")  # what is far from the border stays as sharp as it is
 RATES = {"means": 0.03, "quats": 6e-3, "log_scales": 3e-2, "logit_opacities": 0.15, "sh": 6e-3}  # Adam; means: x size
 HIDDEN = 0.01  # of the mean: a Gaussian that is seen less, even alone, is dropped
 
@@ -136,7 +138,8 @@ def _between(image: Float[Tensor, "h w"], places: Float[Tensor, "m 2"]) -> Float
 def _fitted(start: Gaussians, looks: Sequence[Look]) -> Gaussians:
     """Some steps of Adam on coverage (L1 against a sharpened share) and colour, covered pixels counting little."""
     size = start.scales.median(-1).values.median().item()
-    views = [_target(start, look) for look in looks]
+    views, purity = [_target(start, look) for look in looks], _purity(start, looks)
+    over, near = (purity < INNER[0]).to(start.means), (purity < INNER[1]).to(start.means)
     with torch.enable_grad():
         columns = {name: getattr(start, name).clone().requires_grad_() for name in RATES}
         rates = [
@@ -148,14 +151,26 @@ def _fitted(start: Gaussians, looks: Sequence[Look]) -> Gaussians:
             camera, covered, colors, weight = views[step * _stride(len(views)) % len(views)]
             now = start.replace(**columns)
             image, alpha = splat(now, camera).composite(now.colors(camera))
-            sure = (covered > 0.99) | (covered < 0.01)
-            missed = (image - colors * covered[..., None]).abs().mean(-1) * sure
+            missed = (image - colors).abs().mean(-1) * (covered > 0.99)
             loss = (((alpha[..., 0] - covered).abs() + missed) * weight).mean()
             adam.zero_grad()
             loss.backward()
+            for name, column in columns.items():
+                free = near if name in SHRINK else over
+                column.grad *= free.reshape(-1, *[1] * (column.dim() - 1))
             adam.step()
     found = start.replace(**{name: column.detach() for name, column in columns.items()})
     return found[found.is_finite()]
+
+
+def _purity(chosen: Gaussians, looks: Sequence[Look]) -> Float[Tensor, " n"]:
+    """Share of what is seen of each alone that is where the selection is to be seen."""
+    total = chosen.means.new_zeros(len(chosen), 2)
+    for look in looks:
+        blend = splat(chosen, look.camera)
+        shown = (look.share > 0.5).to(chosen.means)[..., None]
+        total += blend.T @ torch.cat([shown, torch.ones_like(shown)], dim=-1)
+    return total[:, 0] / total[:, 1].clamp_min(1e-9)
 
 
 def _target(start: Gaussians, look: Look) -> tuple[Camera, Tensor, Tensor, Tensor]:

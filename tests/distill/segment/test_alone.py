@@ -77,7 +77,7 @@ def test_it_looks_as_in_the_scene() -> None:
     inside = share > 0.9
     assert (alone[inside] - torch.tensor(RED)).abs().mean() < 0.06
     shown = share > 0.5
-    assert alpha[..., 0][shown].mean() > 0.95 and alpha[..., 0][~shown].mean() < 0.05
+    assert alpha[..., 0][shown].mean() > 0.95 and alpha[..., 0][~shown].mean() < 0.07
     halo = splat(gaussians[selection], camera).alpha[..., 0][~shown].mean()
     assert halo > 0.4  # what it was before
 
