@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["cpu_step", "cpu_channels", "first_picture", "select_speed", "ask_speed", "edit_speed"]
+    "name", ["cpu_step", "cpu_channels", "first_picture", "select_speed", "ask_speed", "edit_speed", "formats"]
 )
 def test_benchmark_prints_one_line_of_json(name: str) -> None:
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick"]
