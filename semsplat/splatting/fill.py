@@ -13,12 +13,12 @@ from .fill_refine import refined
 from .fill_seeds import alike, seeded
 from .fill_views import Say, Sight, look
 from .gaussians import Gaussians
-from .ids import rows_of, without
+from .ids import rows_of
 from .splat import splat
 from .train import one_torch_thread
 
 VIEWS = 48  # photos that are looked at, at most
-TRUSTED = 0.3  # of what is seen of a Gaussian that must be in pixels where the thing was not in front
+TRUSTED = 0.15  # of what is seen of a Gaussian that must be in pixels where the thing was not in front
 STEPS = 300
 SEEN = 0.02  # pixels' weight below which a Gaussian of the filling is left out
 
@@ -50,13 +50,12 @@ def fill(
             raise InputError("No photo shows what is deleted, so nothing is known of what is behind it.")
         dropped = ~gone & (free_mass < TRUSTED * mass)
         kept = gaussians[~gone & ~dropped]
-        trust = (free_mass / mass.clamp_min(1e-9))[~gone & ~dropped]
-        filling, kept, cell = seeded(kept, trust, sights, _part(say, 0.3, 0.7, stop))
+        filling, cell = seeded(kept, sights, _part(say, 0.3, 0.7, stop))
         if len(filling):
             filling = refined(filling, kept, sights, cell, steps, _part(say, 0.7, 0.98, stop))
             filling = _seen(filling, kept, sights)
     say(1.0, "filled")
-    return Fill(without(without(gaussians.ids, kept.ids), ids), filling)
+    return Fill(gaussians.ids[dropped], filling)
 
 
 class Stopped(Exception):

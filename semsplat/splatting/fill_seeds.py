@@ -3,30 +3,25 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from .errors import InputError
 from .fill_plane import Plane, aligned, around, back_projected, planes
-from .fill_surface import Cells, cells_of, disagreement, evidence, filled, fineness, seeds, unseen
-from .fill_views import Say, Sight, surface_depth
+from .fill_surface import cells_of, disagreement, evidence, filled, fineness, membrane, seeds
+from .fill_views import SURE, Say, Sight, rays, surface_depth
 from .gaussians import Gaussians
 from .splat import splat
 
 NEAR, BLUR = 0.04, 0.01  # of the thing's size, of the distance to it: what is nearer to a surface is on it
 REACH = 2.0  # times the thing's radius: the surroundings that count
 ALIGNED = 16  # photos in which a surface is put right, at most
-FIRM = 0.9  # of what is seen of a Gaussian must be in free pixels for it to stay where no photo sees the surface
+OPEN, SMALLEST = 0.5, 12  # coverage below which a pixel is a hole; pixels of one that is worth it
+ROUNDS = 6  # photos in which what is left of the hole is closed, at most
 
 
-def seeded(
-    kept: Gaussians, trust: Float[Tensor, " n"], sights: Sequence[Sight], say: Say
-) -> tuple[Gaussians, Gaussians, float]:
-    """The Gaussians of all surfaces, what is kept of the others, and how far those of the surfaces are apart.
-
-    Args:
-        trust: how much of what is seen of each is seen in pixels where the thing was not in front, in [0, 1].
-    """
+def seeded(kept: Gaussians, sights: Sequence[Sight], say: Say) -> tuple[Gaussians, float]:
+    """The Gaussians of all surfaces, and how far they are apart; ``kept`` is the scene without the thing."""
     center, radius = _extent(sights)
     reach = REACH * radius
     size = fineness(center, reach, sights)
@@ -43,18 +38,18 @@ def seeded(
     for number, plane in enumerate(found):
         say(number / len(found), "finding the surfaces behind")
         cells = cells_of(aligned(plane, cost, near, reach), center, reach, size)
-        seen = evidence(cells, sights, drawn, near)
-        away = _inside(kept, cells, unseen(cells, seen), near) & (trust < FIRM)
-        if away.any():
-            kept, trust = kept[~away], trust[~away]
-            drawn = _drawn(kept, parts, sights)
-            seen = evidence(cells, sights, drawn, near)
-        chosen, color, height = filled(cells, seen)
+        chosen, color, height = filled(cells, evidence(cells, sights, drawn, near))
         if chosen.any():
             places = cells.points + height[:, None] * cells.plane.normal
             parts.append(seeds(places[chosen], cells.plane, size, color[chosen]))
             drawn = _drawn(kept, parts, sights)
-    return (Gaussians.cat(parts) if parts else kept[:0].replace(sh=kept.sh[:0, :1])), kept, size
+    for _ in range(ROUNDS):
+        rest = _behind(kept, parts, sights, drawn)
+        if rest is None:
+            break
+        parts.append(rest)
+        drawn = _drawn(kept, parts, sights)
+    return (Gaussians.cat(parts) if parts else kept[:0].replace(sh=kept.sh[:0, :1])), size
 
 
 def alike(part: Gaussians, other: Gaussians) -> Gaussians:
@@ -83,7 +78,32 @@ def _drawn(kept: Gaussians, parts: Sequence[Gaussians], sights: Sequence[Sight])
     return [surface_depth(splat(whole, sight.camera).detach()) for sight in sights]
 
 
-def _inside(gaussians: Gaussians, cells: Cells, wanted: Bool[Tensor, " m"], near: float) -> Bool[Tensor, " n"]:
-    """Which are on the surface where it is wanted."""
-    at, inside = cells.at(gaussians.means)
-    return inside & wanted[at] & (cells.plane.heights(gaussians.means).abs() < 2.0 * near)
+def _behind(
+    kept: Gaussians, parts: Sequence[Gaussians], sights: Sequence[Sight], drawn: Sequence[tuple[Tensor, Tensor]]
+) -> Gaussians | None:
+    """What closes the hole in the photo that has most of it: smooth in colour and inverse depth, as planes are.
+
+    None where no photo has a hole to speak of.
+    """
+    open_ = [sight.hidden & (alpha < OPEN) for sight, (_, alpha) in zip(sights, drawn, strict=True)]
+    worst = max(range(len(sights)), key=lambda number: int(open_[number].sum()))
+    sight, (depth, alpha) = sights[worst], drawn[worst]
+    if int(open_[worst].sum()) < SMALLEST:
+        return None
+    whole = Gaussians.cat([kept, *(alike(part, kept) for part in parts)])
+    color = splat(whole, sight.camera).detach() @ whole.colors(sight.camera) / alpha.clamp_min(0.1)[..., None]
+    front = torch.nanquantile(sight.before[sight.thing], 0.05) if sight.thing.any() else depth.new_tensor(0.0)
+    wanted = sight.hidden & (alpha < SURE)
+    known = (alpha >= SURE) & depth.isfinite() & (depth > front)
+    values = torch.cat([color, 1.0 / depth.nan_to_num(1.0).clamp_min(1e-6)[..., None]], -1).permute(2, 0, 1)
+    found = torch.from_numpy(membrane(values.double().numpy(), known.numpy(), wanted.numpy())).float()
+    solid = membrane(alpha.double()[None].numpy(), ~wanted.numpy(), wanted.numpy())  # empty space goes on, too
+    good = wanted & (torch.from_numpy(solid)[0] > SURE) & (found[3] > 1e-3 * found[3].max())
+    if not good.any():
+        return None
+    away = 1.0 / found[3][good]
+    places = sight.camera.center + away[:, None] * rays(sight.camera)[good]
+    right, down, forward = sight.camera.world_to_camera[:3, :3]
+    facing = Plane(places.mean(0), torch.stack([right, -down, -forward]))
+    size = away.median().item() / sight.camera.intrinsics[0, 0].item()
+    return seeds(places, facing, size, found[:3].permute(1, 2, 0)[good].clamp(0.0, 1.0))

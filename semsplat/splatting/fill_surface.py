@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .camera import Camera
@@ -20,6 +20,7 @@ GRID = 140  # cells on a side of a plane, at most
 COMPARED = 800  # cells on which photos are compared, about
 WEAK = 0.6  # coverage below which a surface is not there
 KNOWN = 2  # photos that must agree on a cell
+RIM = 2  # cells around what no photo sees that do not count: the thing's border and its shadow are there
 SUPPORT = 0.35  # of the border of unseen cells that must be known surface, and not air
 ROUND, FLAT = 0.62, 0.1  # standard deviations of a Gaussian, in cells: along the surface, across it
 DENSE = 3.0  # logit of its opacity
@@ -40,13 +41,6 @@ class Cells:
         step = (torch.arange(self.side).to(self.plane.origin) - 0.5 * (self.side - 1)) * self.size
         v, u = torch.meshgrid(step + self.center[1], step + self.center[0], indexing="ij")
         return self.plane.origin + u.reshape(-1, 1) * self.plane.axes[0] + v.reshape(-1, 1) * self.plane.axes[1]
-
-    def at(self, points: Float[Tensor, "k 3"]) -> tuple[Int64[Tensor, " k"], Bool[Tensor, " k"]]:
-        """The cells under points (0 for others), and whether they are over the square."""
-        places = (points - self.plane.origin) @ self.plane.axes[:2].T - points.new_tensor(self.center)
-        column, row = (places / self.size + 0.5 * self.side).floor().long().unbind(1)
-        inside = (column >= 0) & (row >= 0) & (column < self.side) & (row < self.side)
-        return torch.where(inside, row * self.side + column, 0), inside
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
     """
     points = cells.points
     count = torch.zeros(6, len(points))  # agree, through, hidden, drawn, not drawn, perhaps
-    color, height = torch.zeros(len(points), 3), torch.zeros(len(points))
+    color, height, total = torch.zeros(len(points), 3), torch.zeros(len(points)), torch.full((len(points),), 1e-12)
     for sight, (after, alpha) in zip(sights, without, strict=True):
         at, depth, inside = _pixels(points, sight.camera)
         eye = cells.plane.heights(sight.camera.center)
@@ -117,14 +111,16 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
         gap = now.isnan() | (now < -2.0 * near) | (alpha.reshape(-1)[at] < WEAK)
         count[3] += inside & ~gap & (now < 2.0 * near)
         count[4] += inside & gap
-        color += torch.where(agrees[:, None], sight.photo.reshape(-1, 3)[at], 0.0)
-        height += torch.where(agrees, before, 0.0)
+        weight = torch.where(agrees, (eye / (points - sight.camera.center).norm(dim=-1)) ** 2 / depth**2, 0.0)
+        color += weight[:, None] * _sampled(points, sight)
+        height += weight * before.nan_to_num(0.0)
+        total += weight
     agree, through, hidden, drawn, not_drawn, perhaps = count
     known = (agree >= KNOWN) & (agree > through)
     air = ~known & (through > 0)
     return Evidence(
         known, ~known & ~air & (hidden > 0) & (perhaps == 0), air, (not_drawn > 0) & (not_drawn >= drawn),
-        color / agree.clamp_min(1)[:, None], height / agree.clamp_min(1),
+        color / total[:, None], height / total,
     )  # fmt: skip
 
 
@@ -141,6 +137,8 @@ def unseen(cells: Cells, seen: Evidence) -> Bool[Tensor, " m"]:
         firm, open_ = (known & border).sum(), (air & border).sum()
         if firm == 0 or firm < SUPPORT * (firm + open_):
             shadow = shadow & ~mine
+    if shadow.any():
+        shadow = shadow | (known & ndimage.binary_dilation(shadow, cross, RIM))
     return torch.from_numpy(shadow.reshape(-1))
 
 
@@ -149,7 +147,7 @@ def filled(cells: Cells, seen: Evidence) -> tuple[Bool[Tensor, " m"], Float[Tens
     hidden = unseen(cells, seen)
     known, shadow = _grid(seen.known, cells), _grid(hidden, cells)
     values = np.concatenate([seen.color.double().T.numpy(), seen.height.double()[None].numpy()])
-    whole = _membrane(values.reshape(4, cells.side, cells.side), known, shadow)
+    whole = membrane(values.reshape(4, cells.side, cells.side), known, shadow)
     whole[:3] = textured(whole[:3].transpose(1, 2, 0), known, shadow).transpose(2, 0, 1)
     found = torch.from_numpy(whole).to(seen.color).reshape(4, -1)
     return (seen.known | hidden) & seen.missing, found[:3].T.contiguous(), found[3]
@@ -184,7 +182,19 @@ def _pixels(points: Float[Tensor, "m 3"], camera: Camera) -> tuple[Tensor, Tenso
     return torch.where(inside, y * camera.width + x, 0), depth.clamp_min(1e-6), inside
 
 
-def _membrane(values: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _sampled(points: Float[Tensor, "m 3"], sight: Sight) -> Float[Tensor, "m 3"]:
+    """The photo's colours at points, between its pixels."""
+    camera = sight.camera
+    local = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    image = (local @ camera.intrinsics.T)[:, :2] / local[:, 2:].clamp_min(1e-6)
+    places = 2.0 * image / image.new_tensor([camera.width, camera.height]) - 1.0
+    found = torch.nn.functional.grid_sample(
+        sight.photo.permute(2, 0, 1)[None], places.clamp(-2, 2)[None, None], padding_mode="border", align_corners=False
+    )
+    return found[0, :, 0].T
+
+
+def membrane(values: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Values (c, h, w) where wanted so that each is the mean of its neighbours there: Laplace's equation, solved."""
     from scipy import sparse
     from scipy.sparse.linalg import spsolve
