@@ -64,14 +64,14 @@ def is_closed(faces: np.ndarray) -> bool:
     return len(faces) > 0 and bool((counts == 1).all()) and np.array_equal(forward, backward)
 
 
-def baked(mesh: Mesh, normals: np.ndarray, side: int, margin: int) -> np.ndarray:
+def baked(mesh: Mesh, uv: np.ndarray, normals: np.ndarray, side: int, margin: int) -> np.ndarray:
     """(side * side, 6): place and normal of each pixel of a mesh's texture, first row on top; NaN where it has none."""
     o3d = open3d()
     model = o3d.t.geometry.TriangleMesh(
         o3d.core.Tensor(mesh.points.astype(np.float32)), o3d.core.Tensor(mesh.faces.astype(np.int32))
     )
     model.vertex["normals"] = o3d.core.Tensor(normals.astype(np.float32))
-    model.triangle["texture_uvs"] = o3d.core.Tensor(np.ascontiguousarray(mesh.uv[mesh.faces], np.float32))
+    model.triangle["texture_uvs"] = o3d.core.Tensor(np.ascontiguousarray(uv[mesh.faces], np.float32))
     names = ("positions", "normals")
     found = model.bake_vertex_attr_textures(side, set(names), margin, float("nan"), False)
     return np.concatenate([found[name].numpy().reshape(-1, 3) for name in names], axis=1)

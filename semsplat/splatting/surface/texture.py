@@ -38,7 +38,7 @@ def textured(mesh: Mesh, looks: Sequence[Look], side: int, near: float) -> Mesh:
     corners, faces, uv = _xatlas().parametrize(mesh.points.astype(np.float32), mesh.faces.astype(np.uint32))
     corners, faces = corners.astype(np.int64), faces.astype(np.int64)
     unfolded = replace(mesh, points=mesh.points[corners], faces=faces, colors=mesh.colors[corners], uv=uv)
-    places = shapes.baked(unfolded, normals[corners], side, MARGIN)
+    places = shapes.baked(unfolded, uv, normals[corners], side, MARGIN)
     texture = np.broadcast_to(mesh.colors.mean(0).astype(np.uint8), (side * side, 3)).copy()
     filled = np.flatnonzero(np.isfinite(places).all(1))
     for begin in range(0, len(filled), CHUNK):

@@ -33,8 +33,8 @@ class Volume:
         Raises:
             InputError: it would have too many voxels.
         """
-        low, high = low.double().numpy(), high.double().numpy()
-        counts = np.ceil((high - low) / voxel) + 1
+        first, last = low.double().numpy(), high.double().numpy()
+        counts = np.ceil((last - first) / voxel) + 1
         if not np.prod(counts) <= MOST:
             least = voxel * float(np.cbrt(np.prod(counts) / MOST))
             raise InputError(
@@ -42,8 +42,8 @@ class Volume:
                 f"say --voxel {least * 1.05:.2g} or more."
             )
         shape = tuple(int(count) for count in counts[::-1])
-        middle = (low + high) / 2 - voxel * (counts - 1) / 2
-        return cls(middle, voxel, truncation, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+        corner = (first + last) / 2 - voxel * (counts - 1) / 2
+        return cls(corner, voxel, truncation, np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
     def add(self, look: Look) -> None:
         """Take in what a camera saw."""
