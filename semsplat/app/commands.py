@@ -213,7 +213,8 @@ def _fill(_: str, rest: str) -> Command:
     where = re.fullmatch(r"(?:in )?where (.+?) (?:was|were|stood|is gone)", rest)
     if found is None and where is None and rest not in ("", "it", "it in", "in"):
         raise InputError(f'"fill {cut(rest)}" is not understood; say: fill the hole, or: fill the hole of the mug.')
-    said = (where.group(1) if where else found.group(1)) if where or found else None
+    meant = where or found
+    said = meant.group(1) if meant else None
     return Command("fill", things_of(said) if said else ())
 
 

@@ -49,8 +49,9 @@ def write(work: Work) -> None:
     if as_json:
         if wanted.photos:
             rgb = (colors.numpy() * 255).round().astype(np.uint8)
-            columns = dict(zip("xyz", points.float().numpy().T, strict=True))
-            write_vertices(home / POINTS, columns | dict(zip(("red", "green", "blue"), rgb.T, strict=True)))
+            columns = {name: points[:, k].float().numpy() for k, name in enumerate("xyz")}
+            columns |= {name: rgb[:, k] for k, name in enumerate(("red", "green", "blue"))}
+            write_vertices(home / POINTS, columns)
         write_transforms(work.request.out, views, POINTS if wanted.photos else "")
     else:
         views = [Posed(view.name.removeprefix("images/"), view.camera, view.held_out) for view in views]

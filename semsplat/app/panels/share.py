@@ -84,7 +84,8 @@ class Share:
     def _download(self) -> None:
         page, chosen, form = self._page, self.what.value, self.forms[self.format.value]
         place = Place(self.center.value, self.upright.value, float(self.scale.value))
-        words = (page.session.title, {ALL: "", PICKED: "picked", EVERY: "objects"}.get(chosen, chosen))
+        said = {ALL: "", PICKED: "picked", EVERY: "objects"}
+        words = (page.session.title, said[chosen] if chosen in said else chosen)
         save(page, words, form, lambda source: parts_of(source, page, chosen), place)
 
     def _picture(self) -> None:

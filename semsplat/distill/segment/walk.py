@@ -34,8 +34,15 @@ def walk(
     joined, total = graph.conductance
     diagonal = total + trust * weight / scale + np.float32(LEAK)
     size = (len(graph), len(graph))
-    system = LinearOperator(size, lambda x: diagonal * x - joined @ x, dtype=np.float32)
-    scaled = LinearOperator(size, lambda x: x / diagonal, dtype=np.float32)  # Jacobi's preconditioner
+
+    def times(x: np.ndarray) -> np.ndarray:
+        return diagonal * x - joined @ x
+
+    def jacobi(x: np.ndarray) -> np.ndarray:
+        return x / diagonal
+
+    system = LinearOperator(size, times, dtype=np.float32)  # type: ignore[call-arg]  # SciPy makes another class of it
+    scaled = LinearOperator(size, jacobi, dtype=np.float32)  # type: ignore[call-arg]  # the preconditioner
     start = (inside / (inside + outside).clamp_min(1e-30)).numpy()
     chance, _ = cg(system, trust * inside.numpy() / scale, x0=start, rtol=1e-2, maxiter=STEPS, M=scaled)
     return torch.from_numpy(chance).float().clamp(0.0, 1.0)
