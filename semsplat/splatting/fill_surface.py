@@ -129,7 +129,7 @@ def unseen(cells: Cells, seen: Evidence) -> Bool[Tensor, " m"]:
     from scipy import ndimage
 
     known, shadow, air = (_grid(values, cells) for values in (seen.known, seen.shadow, seen.air))
-    label, parts = ndimage.label(shadow)
+    label, parts = ndimage.label(shadow)  # type: ignore[misc]
     cross = ndimage.generate_binary_structure(2, 1)
     for part in range(1, parts + 1):
         mine = label == part

@@ -4,12 +4,13 @@ import numpy as np
 
 RADIUS = 5  # cells: patches are (2 RADIUS + 1) squared
 SOURCES = 8000  # patches that are compared, at most
+PULL = 0.5  # of the weight of a known cell: how much an unseen one wants the colour that it came with
 LEAST = 60  # patches to choose from, else nothing is copied
 PLAIN = 0.012  # mean deviation of colours within patches below which a surface has no texture
 
 
 def textured(colors: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Colours (h, w, 3) in [0, 1] with the ``wanted`` cells made of patches of the ``known`` ones.
+    """Colours (h, w, 3) in [0, 1] with the ``wanted`` cells, smooth as they come, made of patches of ``known`` ones.
 
     As they were where the surface has no texture, or hardly a whole patch is known. Always the same for the same input.
     """
@@ -25,7 +26,7 @@ def textured(colors: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.nd
     while left.any():
         y, x = _next(left, confidence)
         rows, columns = slice(y - RADIUS, y + RADIUS + 1), slice(x - RADIUS, x + RADIUS + 1)
-        weight = np.repeat(confidence[rows, columns].reshape(-1), 3)
+        weight = np.repeat(np.maximum(confidence, PULL * left)[rows, columns].reshape(-1), 3)
         aim = image[rows, columns].reshape(-1)
         best = sources[np.argmin(squares @ weight - 2.0 * (sources @ (weight * aim)))].reshape(size, size, 3)
         mine = left[rows, columns]
@@ -44,7 +45,7 @@ def _patches(image: np.ndarray, sure: np.ndarray, size: int) -> np.ndarray | Non
         return None
     step = -(-len(rows) // SOURCES)
     rows, columns = rows[::step], columns[::step]
-    found = views(image, (size, size), (0, 1))[rows, columns].transpose(0, 2, 3, 1).reshape(len(rows), -1)
+    found = views(image, (size, size, 3))[rows, columns, 0].reshape(len(rows), -1)
     if found.reshape(len(found), -1, 3).std(1).mean() < PLAIN:
         return None
     return np.ascontiguousarray(found)

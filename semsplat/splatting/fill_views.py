@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ._cpu import CpuBlend
+from .blend import Blend
 from .camera import Camera, pinhole
 from .capture.types import Frame
 from .depth import slopes
@@ -76,13 +77,13 @@ def look(
     return sights, free_mass, mass
 
 
-def surface_depth(blend: CpuBlend) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+def surface_depth(blend: Blend) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
     """Where each pixel turns opaque, as a depth (nan where nothing is), and its coverage.
 
     It is the depth, at the pixel, of the Gaussian at which half of the coverage is reached.
     """
-    camera = blend.camera
-    sparse = blend.raster.sparse
+    assert isinstance(blend, CpuBlend)  # fill() sees to it
+    camera, sparse = blend.camera, blend.raster.sparse
     if sparse is None:
         raise InputError("A picture of this scene has too many contributions to be looked through; take fewer pixels.")
     starts, columns, data = sparse.by_pixel
