@@ -1,6 +1,7 @@
 """The photos: where they were taken, standing there, and how the scene compares with them."""
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .view import put
 NONE = "This scene has no photos: it was opened from a file of Gaussians alone."
 NOWHERE = "choose …"
 INVITE = "Choose a photo, or click one in the scene: you stand where it was taken and can compare."
+SETTLE = 4.0  # seconds after a flight in which a slow page may still tell where it was on the way
 NEAR = 2e-3  # of the distance to what is looked at: so far away is still the same place
 
 
@@ -23,6 +25,7 @@ class PhotosPanel:
 
     def __init__(self, page: Page) -> None:
         self._page, self._at, self._sent, self._waiting = page, -1, -1, False
+        self._landed = 0.0  # monotonic time
         self._views = page.session.views
         self._places = {view.name: number for number, view in enumerate(self._views)}
         gui = page.client.gui
@@ -63,6 +66,7 @@ class PhotosPanel:
         self._at = self._places[view.name]
         put(self.name, value=view.name)
         self._page.fly(self._page.session.pose_of(view.camera))
+        self._landed = time.monotonic()
         self._page.do(self._compare, "Comparing with the photo …")
 
     def _connect(self, gui: Any) -> None:
@@ -109,7 +113,7 @@ class PhotosPanel:
             put(control, visible=True)
         self._lay()
 
-    def _left(self, _: Layer) -> None:
+    def _left(self, _: Layer | None = None) -> None:
         """The camera rests: whether still at the photo."""
         camera = self._page.camera()
         if self._at < 0 or camera is None:
@@ -121,6 +125,10 @@ class PhotosPanel:
             np.linalg.norm(np.subtract(self._page.client.camera.look_at, self._page.client.camera.position))
         )
         if away <= NEAR * distance and forward <= NEAR:
+            return
+        early = self._landed + SETTLE - time.monotonic()
+        if early > 0:
+            self._page.when_calm(self._left, early, "whether it left the photo")
             return
         self._at = -1
         put(self.name, value=NOWHERE)

@@ -82,10 +82,11 @@ class Share:
         self.download.disabled = not len(there_is)
 
     def _download(self) -> None:
-        page, chosen, form = self._page, self.what.value, self.forms[self.format.value]
+        page, form = self._page, self.forms[self.format.value]
+        chosen = str(self.what.value)
         place = Place(self.center.value, self.upright.value, float(self.scale.value))
         said = {ALL: "", PICKED: "picked", EVERY: "objects"}
-        words = (page.session.title, said[chosen] if chosen in said else chosen)
+        words = (page.session.title, said.get(chosen, chosen))
         save(page, words, form, lambda source: parts_of(source, page, chosen), place)
 
     def _picture(self) -> None:
