@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
 from ._kernels import paths
@@ -10,7 +10,7 @@ from ._kernels import paths
 
 def flood(
     starts: Int64[np.ndarray, " n_and_one"],
-    neighbours: Int64[np.ndarray, " m"],
+    neighbours: Int32[np.ndarray, " m"],
     steps: Float32[np.ndarray, " m"],
     entries: Float[Tensor, " n"],
     seeds: Int64[Tensor, " k"],
@@ -25,6 +25,6 @@ def flood(
     room = len(neighbours) + len(seeds) + 1
     high = entries.float().contiguous().numpy()
     begun = seeds.contiguous().numpy()
-    heap = np.empty(room, np.float32), np.empty(room, np.int64)
-    paths.flood(starts, neighbours, steps, high, begun, *heap, np.empty(len(high) + 1, np.int64), costs)
+    heap = np.empty(room, np.float32), np.empty(room, np.int32)
+    paths.flood(starts, neighbours, steps, high, begun, *heap, np.empty(len(high) + 1, np.int32), costs)
     return torch.from_numpy(costs)

@@ -77,8 +77,8 @@ class Graph:
         from scipy.sparse import csr_array
 
         starts, neighbours, joint = self._both_ways
-        columns, rows = neighbours.astype(np.int32), starts.astype(np.int32)  # half as much to read
-        return csr_array((values.float().numpy()[joint], columns, rows), shape=(len(self), len(self)))
+        shape = (len(self), len(self))
+        return csr_array((values.float().numpy()[joint], neighbours, starts.astype(np.int32)), shape=shape)
 
     @cached_property
     def _distances(self) -> np.ndarray:
@@ -91,7 +91,8 @@ class Graph:
         order = both[:, 0].argsort(stable=True)
         starts = torch.zeros(len(self) + 1, dtype=torch.int64)
         starts[1:] = both[:, 0].bincount(minlength=len(self)).cumsum(0)
-        return starts.numpy(), both[order, 1].contiguous().numpy(), (order % max(len(self.pairs), 1)).numpy()
+        neighbours = both[order, 1].int().numpy()  # half as much to read
+        return starts.numpy(), neighbours, (order % max(len(self.pairs), 1)).numpy()
 
     def part(self, rows: Int64[Tensor, " k"]) -> "Graph":
         """The graph of some of the Gaussians, in the order of ``rows``, each once."""
