@@ -167,6 +167,7 @@ def _again(two: Browser, runs: int) -> dict[str, Any]:
         two.quiet()
         before = two.received
         handle.rgbs = torch.full((count, 3), 20 + number, dtype=torch.uint8).numpy()
+        two.wait(lambda before=before: two.received > before + 4 * count)
         two.quiet()
         sizes.append(two.received - before)
     return {"kB": round(statistics.median(sizes) / 1e3)}
