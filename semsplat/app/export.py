@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..splatting import formats
 from ..splatting.errors import InputError
-from ..splatting.similarity import Similarity
+from ..splatting.similarity import AXES, Similarity
 from . import export_metadata
-from .export_parts import AXES, Part, Say, Source, placement, stems
+from .export_parts import Part, Say, Source, placement, stems
 
 if TYPE_CHECKING:
     from .cli_export import Export

@@ -26,10 +26,6 @@ from .scene import Scene, is_scene
 from .session import Session
 
 Say = Callable[[str], None]
-AXES = {  # directions in a file
-    "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
-    "-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0),
-}  # fmt: skip
 STRAYS = 200  # one in so many Gaussians at the low end does not count for where a thing stands
 LONGEST_STEM, RESERVED = (
     100,

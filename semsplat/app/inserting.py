@@ -15,7 +15,7 @@ from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import rows_of
 from ..splatting.light import light_of
-from ..splatting.similarity import Similarity, upright
+from ..splatting.similarity import AXES, Similarity, upright
 from .commands import Command
 from .look import NOTHING
 from .meant import Ids, axes, find, foot, short, things
@@ -24,10 +24,6 @@ from .scene import Scene, is_scene
 from .session import Session
 
 BESIDE = 1.1  # of both radii that two things stand apart
-AXES = {
-    "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
-    "-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,11 @@ from .edit_place import transformed
 from .gaussians import Gaussians
 from .project import rotations
 
+AXES = {  # directions by their names
+    "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
+    "-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Similarity:
