@@ -59,12 +59,13 @@ def refused(server, **options):
     return error.value.response.status_code
 
 
-def lives(server, already=0):
-    """A well-behaved page is welcomed and its messages arrive."""
+def lives(server):
+    """A well-behaved page is welcomed and its messages arrive; pages that are on their way out do not count."""
+    before = set(server.viser.get_clients())
     with Raw(server) as page:
         page.send(CAMERA)
-        until(lambda: len(server.viser.get_clients()) > already)
-        client = list(server.viser.get_clients().values())[-1]
+        new = until(lambda: server.viser.get_clients().keys() - before).pop()
+        client = server.viser.get_clients()[new]
         page.send(CAMERA | {"fov": 0.5})
         until(lambda: client.camera.fov == 0.5)
         return True
