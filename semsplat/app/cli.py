@@ -21,7 +21,7 @@ DESCRIPTION = """Fit a scene of 3D Gaussians from photographs, look at it, and a
 
 examples:
   semsplat demo                                   the bundled capture, about a minute, needs nothing
-  semsplat train photos/ -o room                  a COLMAP project or a transforms.json set
+  semsplat train photos/ -o room                  a folder of photos, a video, a COLMAP project, a transforms.json set
   semsplat train photos/ -o room --minutes 10     within a time budget
   semsplat train -o room --resume                 go on after Ctrl-C, a crash or a power cut
   semsplat view room                              http://127.0.0.1:8080
@@ -65,9 +65,11 @@ class Demo:
 
 @dataclass(frozen=True)
 class Train:
-    """Fit a scene from photos with poses: a COLMAP project, or a transforms.json and its folder.
+    """Fit a scene from a folder of photos, a video, a COLMAP project, or a transforms.json and its folder.
 
-    Ctrl-C saves and stops; --resume goes on.
+    Where there are no poses, COLMAP finds them first; masks/ beside the photos (white is the thing) or transparency say
+    what counts, and are needed where a thing turns before a camera on a tripod. Ctrl-C saves and stops; --resume goes
+    on.
     """
 
     out: Out  # folder of the scene
@@ -82,6 +84,7 @@ class Train:
     outside_mask: Outside = (
         None  # what lies outside masks: unknown, empty (fits the object alone), or kept (fits it all)
     )
+    frames: Count = None  # use so many frames of a video (what its motion asks for), or photos without poses (all)
     points: bool = True  # triangulate points first where the capture has none
     density: Density = None  # how Gaussians are added and removed (mcmc)
     sh_degree: Count = None  # how much colours change with the side one looks from, 0 to 3 (3)

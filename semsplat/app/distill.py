@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -81,7 +80,7 @@ def _options(request: Distill, opened: Scene, device: torch.device, console: Con
     source = request.labels or request.maps
     lenses: dict[str, Lens] = {}
     if source is not None:
-        taken_from = Path(str(opened.config.get("source", "")))
+        taken_from = opened.source
         if taken_from.exists():
             lenses = {photo.name: photo.lens for photo in captures.load(taken_from).photos}
         else:

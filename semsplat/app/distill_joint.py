@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -75,7 +74,7 @@ def as_fitted(request: Distill, opened: Scene) -> Request:
     if scenes.is_scene(request.out):
         raise InputError(f"{request.out} already holds a scene; choose another folder with -o, or remove it.")
     config = opened.config
-    source = Path(str(config.get("source", "")))
+    source = opened.source
     if not source.exists():
         raise InputError(f"The photos that {opened.folder} was fitted from are gone ({source}); put them back.")
     try:

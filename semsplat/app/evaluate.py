@@ -140,7 +140,7 @@ def prepare_again(opened: Scene, report: Callable[[int, int], None] | None = Non
     """Fill the cache of prepared photos from the source that the scene was fitted from."""
     from ..splatting import capture
 
-    source = Path(str(opened.config.get("source", "")))
+    source = opened.source
     if not source.exists():
         raise InputError(
             f"The prepared photos of {opened.folder} are gone and so is their source {source}; put it back to score."

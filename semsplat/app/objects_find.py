@@ -71,7 +71,7 @@ def masks_of_photos(opened: Scene, gaussians: Gaussians, folder: Path, console: 
     Raises:
         InputError: no masks for any training photo, or a file that cannot be used.
     """
-    source, lenses = Path(str(opened.config.get("source", ""))), {}
+    source, lenses = opened.source, {}
     if source.exists():
         lenses = {photo.name: photo.lens for photo in captures.load(source).photos}
     else:

@@ -17,7 +17,7 @@ from . import scene
 
 HELD_OUT_EVERY = 8
 TOGETHER = "with_features"  # in config.json: codes were fitted with the colours
-_FRAME_OPTIONS = ("resolution", "eval", "outside_mask")
+_FRAME_OPTIONS = ("resolution", "eval", "outside_mask", "frames")
 _CHANGEABLE = ("steps", "minutes", "cap")  # what --resume may give anew
 
 
@@ -40,6 +40,7 @@ class Request:
     seed: int | None = None
     device: str = "auto"
     tensorboard: bool = False
+    frames: int | None = None  # so many photos of a folder, or frames of a video, are used
     points: bool = True  # triangulate points where the capture has none
     generated: bool = False  # the capture was made by a program; people are told so
 
@@ -54,12 +55,15 @@ class Plan:
     outside_mask: str  # unknown (may be anything), empty (the object alone is fitted) or kept (masks are not used)
     generated: bool
     config: TrainConfig
+    frames: int | None = None  # of a source without poses: None: all photos, or as many frames as its motion asks for
 
     def as_json(self, device: torch.device) -> dict[str, Any]:
         """For config.json."""
         return {
             "semsplat": __version__,
             "source": str(self.source.resolve()),
+            "frames": self.frames,
+            scene.POSES: captures.needs_poses(self.source),
             "resolution": self.resolution,
             "eval": self.eval,
             "outside_mask": self.outside_mask,
@@ -110,7 +114,7 @@ def masked(frames: Sequence[Frame], outside_mask: str) -> list[Frame]:
 def fresh(request: Request, device: torch.device) -> Plan:
     """The plan of a new fit: what was asked for, else what suits the device."""
     if request.source is None:
-        raise InputError("Give the photos: semsplat train SOURCE -o FOLDER (a COLMAP project or a transforms.json).")
+        raise InputError("Give the photos: semsplat train SOURCE -o FOLDER (photos, a video, COLMAP, transforms.json).")
     cuda = device.type == "cuda"
     resolution = request.resolution if request.resolution is not None else (1600 if cuda else 512)
     defaults = TrainConfig(steps=30_000, cap=1_000_000) if cuda else TrainConfig()
@@ -118,7 +122,7 @@ def fresh(request: Request, device: torch.device) -> Plan:
     _check(request, given)
     outside = request.outside_mask or "unknown"
     config = dataclasses.replace(defaults, **given)
-    return Plan(request.source, resolution, request.eval, outside, request.generated, config)
+    return Plan(request.source, resolution, request.eval, outside, request.generated, config, request.frames)
 
 
 def resumed(request: Request) -> Plan:
@@ -135,7 +139,8 @@ def resumed(request: Request) -> Plan:
     try:
         config = TrainConfig(**saved["train"])
         source, generated = Path(saved["source"]), bool(saved.get("generated"))
-        plan = Plan(source, saved["resolution"], saved["eval"], saved["outside_mask"], generated, config)
+        own = saved["resolution"], saved["eval"], saved["outside_mask"], generated, config, saved.get("frames")
+        plan = Plan(source, *own)
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not whole ({error}); fit the scene again with --overwrite.") from error
     wanted = {name: getattr(request, name) for name in (*_fit_options(), *_FRAME_OPTIONS)}
@@ -159,8 +164,8 @@ def _fit_options() -> list[str]:
 
 def _check(request: Request, given: dict[str, Any]) -> None:
     """Say no to numbers that make no sense, before any work."""
-    least = {"steps": 1, "cap": 1, "minutes": 1e-3, "sh_degree": 0, "resolution": 8, "eval": 0}
-    asked = {**given, "resolution": request.resolution, "eval": request.eval}
+    least = {"steps": 1, "cap": 1, "minutes": 1e-3, "sh_degree": 0, "resolution": 8, "eval": 0, "frames": 3}
+    asked = {**given, **{name: getattr(request, name) for name in ("resolution", "eval", "frames")}}
     for name, low in least.items():
         value = asked.get(name)
         if value is not None and not value >= low:

@@ -9,6 +9,7 @@
     fields/<teacher>.safetensors                  codes of the Gaussians: see semsplat.distill.field
     objects.json, selections.safetensors         named things: see semsplat.distill.objects
     edits.json, edits.safetensors, edits/        what was changed since: see semsplat.splatting.history_files
+    poses/                   where photos were taken from, when we had to find out: see semsplat.splatting.capture.sfm
     cache/                   prepared photos; may be deleted, they are made again when needed
 
 Every file is replaced in one step, so each of them is whole at any time.
@@ -28,6 +29,7 @@ from ..distill import field as fields
 from ..distill.field import FeatureField
 from ..splatting import history_files
 from ..splatting.camera import Camera, pinhole
+from ..splatting.capture import placed
 from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
 from ..splatting.files import reason, replacing
@@ -39,20 +41,12 @@ from ..splatting.train_types import TrainState
 
 GAUSSIANS, CAMERAS, CONFIG, METRICS = "scene.ply", "cameras.json", "config.json", "metrics.json"
 CHECKPOINT, PREVIEW, CURVES, CACHE = "checkpoint.safetensors", "preview.png", "curves.png", "cache"
+POSES = "poses"
 OWN_CAMERAS = "own_cameras"  # in config.json: no photos, pictures are rendered from cameras of our own
 _OURS = (
-    GAUSSIANS,
-    CAMERAS,
-    CONFIG,
-    METRICS,
-    CHECKPOINT,
-    PREVIEW,
-    CURVES,
-    "contact_sheet.png",
-    "turntable.mp4",
-    "objects.json",
-    "selections.safetensors",
-)
+    GAUSSIANS, CAMERAS, CONFIG, METRICS, CHECKPOINT, PREVIEW, CURVES, "contact_sheet.png", "turntable.mp4",
+    "objects.json", "selections.safetensors",
+)  # fmt: skip
 _OPENGL = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))  # OpenCV axes to OpenGL axes
 
 
@@ -101,6 +95,12 @@ class Scene:
                 )
         metrics = read_json(folder / METRICS) if (folder / METRICS).exists() else {}
         return cls(folder, tuple(_read_views(folder)), read_json(folder / CONFIG), metrics)
+
+    @property
+    def source(self) -> Path:
+        """What the photos with their poses are loaded from: poses of our own, or what was given; it may be gone."""
+        own = self.folder / POSES
+        return own if self.config.get(POSES) and (own / placed.FILE).is_file() else Path(self.config.get("source", ""))
 
     @cached_property
     def gaussians(self) -> Gaussians:
@@ -165,9 +165,9 @@ def claim(folder: Path, resume: bool = False, overwrite: bool = False) -> None:
     ours = is_scene(folder)
     if resume and not ours:
         raise InputError(f"There is nothing to resume in {folder}; leave --resume out to begin a fit there.")
-    if not ours and names - {CACHE}:
+    if not ours and names - {CACHE, POSES}:
         raise InputError(
-            f"{folder} is not empty and not a scene ({sorted(names)[0]} is in it); choose another with -o."
+            f"{folder} is not empty and not a scene ({min(names - {CACHE, POSES})} is in it); choose another with -o."
         )
     if ours and not resume and not overwrite:
         raise InputError(f"{folder} already holds a scene; go on with --resume or begin anew with --overwrite.")

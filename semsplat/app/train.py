@@ -16,10 +16,11 @@ from ..distill.fit_joint import Together
 from ..splatting import capture as captures
 from ..splatting import train as fitting
 from ..splatting.capture import Capture, Frame
+from ..splatting.capture.suspect import SUSPECT
 from ..splatting.capture.triangulate import triangulate
 from ..splatting.start import FEW, start
 from ..splatting.train_types import Progress, TrainState
-from . import evaluate, pictures, scene
+from . import evaluate, pictures, posing, scene
 from . import plan as plans
 from .board import Board
 from .layers import Rgb
@@ -49,9 +50,9 @@ def run(request: Request, console: Console, meaning: Meaning | None = None) -> i
     say(console, f"Device: {device.type} ({plans.why(device, request.device)}).")
     plan = plans.resumed(request) if request.resume else plans.fresh(request, device)
     state = scene.load_checkpoint(request.folder) if request.resume else None
-    found = plans.unmasked(captures.load(plan.source), plan.outside_mask)
+    found = plans.unmasked(posing.capture_of(plan, request, console), plan.outside_mask)
     for note in found.notes:
-        say(console, f"Note: {note}")
+        say(console, note if note.startswith(SUSPECT) else f"Note: {note}")
     frames = captures.prepare(
         found, request.folder / scene.CACHE, plan.resolution, counter(console, "preparing photos")
     )

@@ -106,5 +106,5 @@ class MaskImages:
 
 def lenses_of(opened: Scene) -> dict[str, Lens]:
     """The lenses of the scene's photos by name, from its source; none when that is gone."""
-    source = Path(str(opened.config.get("source", "")))
+    source = opened.source
     return {photo.name: photo.lens for photo in capture.load(source).photos} if source.exists() else {}

@@ -1,8 +1,10 @@
 """Video files. The only file that imports av."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -38,3 +40,66 @@ def write_video(path: Path, pictures: Iterable[UInt8[np.ndarray, "h w 3"]], fps:
             count += 1
         container.mux(stream.encode(None))
     return count
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One decoded picture of a video file."""
+
+    number: int  # in the file, from 0
+    raw: Any  # PyAV's frame
+    turned: int  # quarter turns to the left that show it upright
+
+    def gray(self, side: int) -> UInt8[np.ndarray, "h w"]:
+        """Brightness, at most ``side`` pixels on the longer side; not turned."""
+        width, height = self.raw.width, self.raw.height
+        factor = min(1.0, side / max(width, height))
+        size = max(2, round(width * factor)), max(2, round(height * factor))
+        return self.raw.reformat(*size, format="gray", interpolation="AREA").to_ndarray()
+
+    def pixels(self) -> UInt8[np.ndarray, "h w 3"]:
+        """RGB, upright, full size."""
+        return np.ascontiguousarray(np.rot90(self.raw.to_ndarray(format="rgb24"), self.turned))
+
+
+def read_video(path: Path, said: Callable[[str], None] = lambda text: None) -> Iterator[tuple[Shot, int]]:
+    """The pictures of a video in their order, each with about how many there are in all.
+
+    Args:
+        said: told when the file breaks off.
+
+    Raises:
+        InputError: it cannot be read, has no pictures, or breaks off before the first.
+    """
+    import av
+    from av.error import FFmpegError
+
+    try:
+        container = av.open(str(path))
+    except (FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"Cannot read video {path}: {_words(error)}; give an .mp4 or .mov that plays.") from error
+    with container:
+        if not container.streams.video:
+            raise InputError(f"{path} has no pictures ({_streams(container)}); give a video, or a folder of photos.")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        total = stream.frames or int(float(container.duration or 0) / 1e6 * float(stream.average_rate or 0))
+        number = -1
+        try:
+            for number, raw in enumerate(container.decode(stream)):
+                yield Shot(number, raw, round(raw.rotation / 90) % 4), max(total, number + 1)
+        except (FFmpegError, OSError, ValueError) as error:
+            if number < 0:
+                raise InputError(f"Cannot read video {path}: {_words(error)}.") from error
+            said(f"{path} breaks off after {number + 1} of about {total} frames ({_words(error)}).")
+        if number < 0:
+            raise InputError(f"{path} has no frames; give a video that plays.")
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _streams(container: Any) -> str:
+    kinds = [stream.type for stream in container.streams]
+    return f"only {', '.join(kinds)}" if kinds else "nothing at all"

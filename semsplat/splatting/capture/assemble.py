@@ -1,5 +1,6 @@
 """What every kind of source goes through: poses checked, pictures and masks found on disk, lenses fitted to them."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class View:
     lens: Lens
     mask_path: Path | None = None
     held_out: bool | None = None
+    upright: bool = False  # as in Photo
 
 
 def assemble(
@@ -44,7 +46,7 @@ def assemble(
     views = _once(views, source, notes)
     photos, odd, resized, scales = [], [], [], []
     with pictures.quietly():
-        for view in sorted(views, key=lambda v: _natural(_name(v.path, root))):
+        for view in sorted(views, key=lambda v: natural(_name(v.path, root))):
             pose, scale = rigid(view.camera_to_world, f"{source}, {view.stated!r}")
             lens = _fitted(lenses.check(view.lens, f"{source}, {view.stated!r}"), pictures.sizes(view.path))
             if lens is None:
@@ -54,11 +56,11 @@ def assemble(
             scales += [scale] if abs(scale - 1) > 0.01 else []
             world_to_camera = torch.from_numpy(np.linalg.inv(pose)).float()
             name = _name(view.path, root)
-            photos.append(Photo(name, view.path, world_to_camera, lens, view.mask_path, view.held_out))
+            photos.append(Photo(name, view.path, world_to_camera, lens, view.mask_path, view.held_out, view.upright))
     if resized:
         notes.append(f"{_photos(len(resized))} not of the stated size: the lens was scaled to the file.")
     if odd:
-        notes.append(f"{_photos(len(odd))} left out, its shape is not the stated one: {_some(odd)}.")
+        notes.append(f"{_photos(len(odd))} left out, its shape is not the stated one: {some(odd)}.")
     if scales:
         notes.append(f"The poses carry a scale of {np.median(scales):.4g}, which was removed from their rotations.")
     photos = _with_masks_folder(photos, root, notes)
@@ -126,7 +128,7 @@ def missing_note(missing: Sequence[str], total: int) -> list[str]:
     """
     if missing and len(missing) == total:
         raise InputError(f"None of the {total} pictures that the source names exists, for instance {missing[0]!r}.")
-    return [f"{len(missing)} of {total} pictures do not exist and were left out: {_some(missing)}."] if missing else []
+    return [f"{len(missing)} of {total} pictures do not exist and were left out: {some(missing)}."] if missing else []
 
 
 def mask_for(path: Path, name: str, folder: Path) -> Path | None:
@@ -152,7 +154,7 @@ def _with_masks_folder(photos: list[Photo], root: Path, notes: list[str]) -> lis
         mask = mask_for(photo.path, photo.name, folder)
         if mask is None and photo.path.stem.isdecimal():
             mask = numbers.get(int(photo.path.stem))
-        result.append(Photo(photo.name, photo.path, photo.world_to_camera, photo.lens, mask, photo.held_out))
+        result.append(dataclasses.replace(photo, mask_path=mask))
     found = sum(p.mask_path is not None for p in result)
     notes.append(
         f"{found} of {len(photos)} photos have a mask in masks/: white is kept."
@@ -197,7 +199,7 @@ def _name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix().lstrip("/")
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts r_2 before r_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
@@ -206,6 +208,7 @@ def _photos(count: int) -> str:
     return f"{count} photo" if count == 1 else f"{count} photos"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first three names, and how many more there are."""
     shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -43,8 +43,8 @@ def load_colmap(source: Path, model: Path) -> Capture:
             raise InputError(
                 f"{model} has the image {image.name!r} with camera {image.camera}, which it does not have."
             )
-        lens = _lens(cameras[image.camera], f"{model}, camera {image.camera}")
-        views.append(View(image.name, path, np.linalg.inv(_pose(image, model)), lens))
+        lens = lens_of(cameras[image.camera], f"{model}, camera {image.camera}")
+        views.append(View(image.name, path, np.linalg.inv(pose_of(image, model)), lens))
     notes = [*missing_note(missing, len(images)), *notes]
     root = folders[0].parent if folders[0].name == "images" else folders[0]
     return assemble(model, root, views, files.read_points(model), notes)
@@ -66,7 +66,7 @@ def _likeliest_first(folders: list[Path], names: Sequence[str]) -> list[Path]:
     return sorted(folders, key=lambda folder: -sum((folder / name).is_file() for name in sample))
 
 
-def _pose(image: files.ModelImage, model: Path) -> np.ndarray:
+def pose_of(image: files.ModelImage, model: Path) -> np.ndarray:
     """World to camera, (4, 4) float64, of a quaternion (w, x, y, z) of any length and a translation."""
     q, t = np.array(image.quaternion), np.array(image.translation)
     length = np.linalg.norm(q)
@@ -83,7 +83,7 @@ def _pose(image: files.ModelImage, model: Path) -> np.ndarray:
     return pose
 
 
-def _lens(camera: files.ModelCamera, where: str) -> Lens:
+def lens_of(camera: files.ModelCamera, where: str) -> Lens:
     """COLMAP's camera models in terms of the two that we have."""
     p, size = tuple(camera.params), (camera.width, camera.height)
     match camera.model:

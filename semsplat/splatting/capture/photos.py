@@ -104,7 +104,7 @@ def _frame(photo: Photo, cache: Path, resolution: int | None) -> Frame:
         "mask": _identity(photo.mask_path) if photo.mask_path else None,
         "lens": asdict(photo.lens) | {"distortion": list(photo.lens.distortion)},
         "resolution": resolution,
-    }
+    } | ({"upright": True} if photo.upright else {})
     known = _known(facts)
     if known.get("made_from") != made_from or known.get("bytes") != _bytes(target):
         pixels, background = _pixels(photo, view, camera.width, camera.height)
@@ -119,7 +119,7 @@ def _frame(photo: Photo, cache: Path, resolution: int | None) -> Frame:
 
 def _pixels(photo: Photo, view: Lens, width: int, height: int) -> tuple[np.ndarray, bool]:
     """(pixels for the cache, whether weight 0 means empty space)."""
-    pixels, alpha = pictures.decode(photo.path, photo.lens.width, photo.lens.height)
+    pixels, alpha = pictures.decode(photo.path, photo.lens.width, photo.lens.height, photo.upright)
     weight = alpha
     if photo.mask_path is not None:
         mask = pictures.decode_mask(photo.mask_path, photo.lens.width, photo.lens.height)

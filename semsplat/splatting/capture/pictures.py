@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,12 @@ from PIL import Image, ImageOps
 
 from ..errors import InputError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+_HEIF = (".heic", ".heif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", *_HEIF)
+RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef",
+    ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
 _ORIENTATION = 0x0112  # EXIF
 _SIDEWAYS = (5, 6, 7, 8)
 
@@ -35,13 +41,20 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [image.size]
 
 
-def decode(path: Path, width: int, height: int) -> tuple[np.ndarray, np.ndarray | None]:
+def upright_size(path: Path) -> tuple[int, int]:
+    """(width, height) after turning by the EXIF orientation; header only."""
+    return sizes(path)[-1]
+
+
+def decode(path: Path, width: int, height: int, upright: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels (h, w, 3) uint8 and, when the file has alpha that is not full everywhere, alpha (h, w) uint8.
 
-    The picture is turned by its EXIF orientation only if the size asked for says so: poses belong to that grid.
+    The picture is turned by its EXIF orientation only if the size asked for says so, or if it is to be ``upright``:
+    poses belong to that grid.
     """
     with opened(path) as image:
-        turned = ImageOps.exif_transpose(image) if image.size == (height, width) != (width, height) else image
+        turn = upright or image.size == (height, width) != (width, height)
+        turned = ImageOps.exif_transpose(image) if turn else image
         if turned.size != (width, height):
             raise InputError(f"{path} has {image.size[0]} x {image.size[1]} pixels, not {width} x {height} any more.")
         if turned.mode.startswith("I"):  # 16-bit grayscale, which Pillow would clip
@@ -80,6 +93,8 @@ def reduced(pixels: np.ndarray, times: int) -> np.ndarray:
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """A picture file, its pixels not decoded yet; whatever is wrong with it, also later inside, is one sentence."""
+    if path.suffix.lower() in _HEIF:
+        _register_heif()
     try:
         with Image.open(path) as image:
             yield image
@@ -94,3 +109,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:  # decoders raise SyntaxError, ValueError, struct.error ... on broken files
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"Cannot read picture {path}: {text or type(error).__name__}.") from error
+
+
+@cache
+def _register_heif() -> None:
+    """Let Pillow open HEIC; pillow-heif turns pictures upright itself."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()

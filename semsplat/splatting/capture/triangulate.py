@@ -1,16 +1,13 @@
 """Points of a capture whose poses are known and that comes with none: matched SIFT features, triangulated by COLMAP.
 
-pycolmap runs in a process of its own (``python -m semsplat.splatting.capture.triangulate JOB OUT``): it brings its own
-zlib, which breaks the one of the process if it is loaded later, and it cannot be interrupted from Python. It works
+COLMAP runs in a process of its own (``python -m semsplat.splatting.capture.triangulate JOB OUT``). It works
 with one thread: with more, the numbers of its pictures depend on which is ready first, and the points on those.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib  # noqa: F401  (must be loaded before pycolmap)
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..camera import Camera
-from ..errors import InputError
-from ..files import reason, replacing
+from ..files import replacing
+from . import _pycolmap, child
 from .types import Frame
 
 VERSION = 1  # of the recipe
@@ -91,29 +88,17 @@ def _read(path: Path, job: dict[str, Any]) -> tuple[np.ndarray, np.ndarray] | No
 
 def _run(job: dict[str, Any], target: Path, report: Report | None) -> None:
     """COLMAP in a child process, which tells its progress line by line."""
+
+    def hear(line: str) -> None:
+        if report and line.startswith("progress "):
+            done, total = line.split()[1:]
+            report(int(done), int(total))
+
     with tempfile.TemporaryDirectory(prefix="semsplat-") as scratch:
         order = Path(scratch) / "job.json"
         order.write_text(json.dumps(job))
-        words = Path(scratch) / "words.txt"
-        command = [sys.executable, "-m", __name__, str(order), str(target)]
-        try:
-            with (
-                words.open("w") as log,
-                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as child,
-            ):
-                try:
-                    for line in child.stdout or ():
-                        if report and line.startswith("progress "):
-                            done, total = line.split()[1:]
-                            report(int(done), int(total))
-                except BaseException:
-                    child.kill()
-                    raise
-        except OSError as error:
-            raise InputError(f"Cannot run COLMAP for points: {reason(error)}.") from error
-        if child.returncode:
-            last = (words.read_text(errors="replace").strip().splitlines() or ["nothing was said"])[-1]
-            raise InputError(f"COLMAP could not triangulate points ({last}); leave it out with --no-points.")
+        failure = "COLMAP could not triangulate points ({}); leave it out with --no-points."
+        child.run(__name__, [str(order), str(target)], hear, failure)
 
 
 def _main(order: Path, target: Path) -> None:
@@ -125,9 +110,7 @@ def _main(order: Path, target: Path) -> None:
 
 def _reconstruct(entries: list[dict[str, Any]], folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Write the pictures, find features, match, triangulate. (points (n, 3), colours (n, 3) in [0, 1]), float32."""
-    import pycolmap
-
-    pycolmap.logging.minloglevel = pycolmap.logging.WARNING.value
+    pycolmap = _pycolmap.load()
     total = len(entries) + BATCHES + 1
     for name in ("images", "masks"):
         (folder / name).mkdir()
@@ -138,8 +121,8 @@ def _reconstruct(entries: list[dict[str, Any]], folder: Path) -> tuple[np.ndarra
         if pixels.shape[2] == 4:
             Image.fromarray((pixels[..., 3] > 127).astype(np.uint8) * 255).save(folder / "masks" / f"{name}.png")
     _extract(pycolmap, folder, names)
-    _tell(len(entries), total)
-    _match(pycolmap, folder, names, lambda done: _tell(len(entries) + done, total))
+    child.tell("progress", len(entries), total)
+    _match(pycolmap, folder, names, lambda done: child.tell("progress", len(entries) + done, total))
     model = _posed(pycolmap, folder, names)
     pipeline = pycolmap.IncrementalPipelineOptions()
     pipeline.random_seed = pipeline.triangulation.random_seed = 0
@@ -149,11 +132,6 @@ def _reconstruct(entries: list[dict[str, Any]], folder: Path) -> tuple[np.ndarra
     kept.sort(key=lambda point: tuple(point.xyz))
     points = np.array([point.xyz for point in kept], np.float32).reshape(-1, 3)
     return points, np.array([point.color for point in kept], np.float32).reshape(-1, 3) / 255
-
-
-def _tell(done: int, total: int) -> None:
-    sys.stdout.write(f"progress {done} {total}\n")
-    sys.stdout.flush()
 
 
 def _extract(pycolmap: Any, folder: Path, names: dict[str, dict[str, Any]]) -> None:

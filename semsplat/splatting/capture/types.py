@@ -36,6 +36,7 @@ class Photo:
     lens: Lens
     mask_path: Path | None = None  # white (or nonzero) is kept
     held_out: bool | None = None  # True or False when the source itself says so
+    upright: bool = False  # pose and lens are of the picture turned by its EXIF orientation, whatever its size says
 
 
 @dataclass(frozen=True)

@@ -432,21 +432,25 @@ def test_sources_that_are_none(tmp_path):
             load(source)
         return str(error.value).replace(str(tmp_path), "HERE")
 
-    poses = "poses are needed for now: run COLMAP and give its project, or give a transforms.json."
     assert sentence(tmp_path / "none") == "HERE/none does not exist."
     assert sentence(tmp_path) == "HERE holds no photos, no transforms.json and no COLMAP project."
+    (tmp_path / "a.nef").touch()
+    assert sentence(tmp_path) == ("HERE holds 1 RAW photos; RAW is not read; develop the photos to JPEG or PNG first.")
+    assert sentence(tmp_path / "a.nef").startswith("HERE/a.nef is a RAW photo; RAW is not read;")
+    (tmp_path / "a.nef").unlink()
     (tmp_path / "clip.MP4").touch()
-    assert sentence(tmp_path) == f"HERE holds a video; {poses}"
-    assert sentence(tmp_path / "clip.MP4") == f"HERE/clip.MP4 is a video; {poses}"
-    (tmp_path / "a.txt").touch()
+    assert sentence(tmp_path) == "HERE holds no photos but a video; give the file itself: HERE/clip.MP4"
     assert (
-        sentence(tmp_path / "a.txt")
-        == "HERE/a.txt is no capture; give a transforms.json, its folder, or a COLMAP project."
+        sentence(tmp_path / "clip.MP4")
+        == "HERE/clip.MP4 has no poses; semsplat train HERE/clip.MP4 -o FOLDER finds them."
     )
+    (tmp_path / "a.txt").touch()
+    assert sentence(tmp_path / "a.txt").startswith("HERE/a.txt is no capture; give a folder of photos, a video, ")
     (tmp_path / "images").mkdir()
     for name in ("a.jpg", "b.PNG"):
         (tmp_path / "images" / name).touch()
-    assert sentence(tmp_path) == f"HERE holds 2 photos without poses; {poses}"
+    assert sentence(tmp_path) == "HERE has no poses; semsplat train HERE -o FOLDER finds them."
+    assert sentence(tmp_path / "images" / "a.jpg").startswith("HERE/images/a.jpg is one photo;")
 
 
 def test_json_with_a_byte_order_mark(made):

@@ -1,0 +1,44 @@
+"""The photos of a fit with their poses: as the source states them, or found first, watched."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from ..splatting import capture as captures
+from ..splatting.capture import Capture, placed, sfm
+from . import scene
+from .plan import Plan, Request
+from .progress import counter, say
+
+
+def capture_of(plan: Plan, request: Request, console: Console) -> Capture:
+    """The capture of a plan. Poses that were found for the folder are used again.
+
+    Raises:
+        InputError: the source cannot be used, or its photos cannot be placed.
+    """
+    poses = request.folder / scene.POSES
+    if request.resume and (poses / placed.FILE).is_file():
+        return captures.load(poses)
+    if not captures.needs_poses(plan.source):
+        return captures.load(plan.source)
+    say(console, f"{plan.source} states no poses: finding them (COLMAP).")
+    options = sfm.Options(plan.frames, plan.outside_mask != "kept")
+    try:
+        sfm.place(
+            plan.source, request.folder / scene.CACHE, poses, options, staged(console), lambda text: say(console, text)
+        )
+    except KeyboardInterrupt:
+        say(console, "Stopped while finding poses; the same command goes on where it was.")
+        raise
+    return captures.load(poses)
+
+
+def staged(console: Console) -> Callable[[str, int, int], None]:
+    """A report(stage, done, total) with the time left of each stage."""
+    reports: dict[str, Callable[[int, int], None]] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        reports.setdefault(stage, counter(console, stage))(done, total)
+
+    return report
