@@ -20,6 +20,7 @@ from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
 from ..splatting.project import rotations
 from .addresses import choose_token, free_port, link
+from .front import Front
 from .gate import Connection, Gate
 from .poses import Pose
 from .traffic import Checker, NotTaken, Uploads
@@ -66,6 +67,7 @@ class Server:
             self.stop()
             raise InputError(f"viser {viser.__version__} cannot be guarded from strangers; install viser=={VERSION}.")
         self._gate.backlog, self._gate.refuse = self._bytes_waiting, self._refuse
+        self._gate.dress = Front().dressed
         self.notes: list[str] = []  # sentences: what this page cannot do, and why
         self._turns = itertools.count(time.time_ns() // 1000)  # grows over restarts too: pages keep the newest
         self._private = self._check_private_parts(viser.__version__)
@@ -85,6 +87,10 @@ class Server:
     def port(self) -> int:
         """Where the server really listens."""
         return self.viser.get_port()
+
+    def opens(self, title: str) -> None:
+        """New pages say that a scene of this title is being opened, until they have a panel with tabs."""
+        self._gate.dress = Front(title).dressed
 
     def stop(self) -> None:
         """Close all pages and threads."""

@@ -61,6 +61,7 @@ class Gate:
         self.pages: set[Connection] = set()
         self.backlog: Callable[[Connection], int] = lambda page: 0  # bytes that wait for a page, beside its socket
         self.refuse: Callable[[Connection, NotTaken], None] = lambda page, why: None  # tells a page
+        self.dress: Callable[[bytes, bool], bytes] = lambda page, zipped: page  # the page, perhaps gzipped, as sent
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -93,6 +94,7 @@ class Gate:
             return refusal
         answer = then(connection, request)
         if answer is not None:
+            self._dress(answer)
             for name, value in HEADERS.items():
                 answer.headers[name] = value
             if self._token is not None:
@@ -100,6 +102,12 @@ class Gate:
                 answer.headers["Set-Cookie"] = f"{value}; HttpOnly; SameSite=Strict; Path=/"
                 answer.headers["Cache-Control"] = "no-store"
         return answer
+
+    def _dress(self, answer: Response) -> None:
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            answer.body = self.dress(bytes(answer.body), answer.headers.get("Content-Encoding") == "gzip")
+            del answer.headers["Content-Length"]
+            answer.headers["Content-Length"] = str(len(answer.body))
 
     def _refusal(self, connection: "Connection", request: Request) -> Response | None:
         hosts = {_only(request, "Host"), _only(request, "X-Forwarded-Host")} - {""}

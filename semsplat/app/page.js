@@ -137,6 +137,55 @@
     if (raised) window.__viserMutable.requestRender();
   }, 250);
 
-  // 8. Keys work again after a checkbox was clicked: viser leaves them to whatever field is in use.
+  // 8. Escape closes a dialog, by its last button, which changes nothing.
+  document.addEventListener("keydown", (event) => {
+    const dialog = event.key === "Escape" && document.querySelector("[role=dialog]");
+    const buttons = dialog ? dialog.querySelectorAll("button") : [];
+    if (!buttons.length) return;
+    event.stopPropagation(); // it was meant for the dialog, not for what is picked
+    buttons[buttons.length - 1].click();
+  }, true);
+
+  // 9. What buttons do is said when the pointer rests on them: viser shows the hints of all other controls.
+  let hints = {}; // by the button's id
+  const hint = () => Object.entries(hints).forEach(([id, text]) => {
+    const button = document.getElementById(id);
+    if (!button || button.title === text) return;
+    button.title = text;
+    if (!button.textContent.trim()) button.setAttribute("aria-label", text);
+  });
+  self.hints = (all) => { hints = all; hint(); };
+  setInterval(hint, 500);
+
+  // 10. When the server is gone, the page says so: viser only greys its panel.
+  let met = false, missed = 0;
+  setInterval(() => {
+    const there = document.querySelector(".tabler-icon-cloud-check"), said = document.getElementById("semsplat-lost");
+    met = met || Boolean(there);
+    missed = there ? 0 : missed + 1;
+    if (there) said?.remove();
+    else if (met && missed > 3 && !said && document.querySelector("[role=tab]")) {
+      const banner = Object.assign(document.createElement("div"), { id: "semsplat-lost" });
+      banner.setAttribute("role", "status");
+      banner.textContent = "The connection to semsplat is lost. When it runs again, this page goes on by itself.";
+      document.body.append(banner);
+    }
+  }, 500);
+
+  // 11. Without a GPU viser lays a warning over the scene that stays; the panel says it instead.
+  const context = document.createElement("canvas").getContext("webgl2");
+  const renderer = context?.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL;
+  self.software = /swiftshader|llvmpipe|softpipe|software/i.test((renderer && context.getParameter(renderer)) || "");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  const warned = setInterval(() => {
+    for (const notice of document.querySelectorAll(".mantine-Notification-root"))
+      if (notice.textContent.startsWith("Software WebGL rendering")) {
+        notice.querySelector(".mantine-Notification-closeButton")?.click();
+        clearInterval(warned);
+      }
+  }, 100);
+  setTimeout(() => clearInterval(warned), 20000);
+
+  // 12. Keys work again after a checkbox was clicked: viser leaves them to whatever field is in use.
   document.addEventListener("change", (event) => event.target.type === "checkbox" && event.target.blur());
 })();

@@ -86,7 +86,7 @@ class Scene:
         if not folder.is_dir():
             raise InputError(f"There is no scene folder {folder}; make one with: semsplat train PHOTOS -o {folder}")
         if not is_scene(folder):
-            raise InputError(f"{folder} is not a scene folder: it has no {CONFIG}; give one that semsplat train wrote.")
+            raise InputError(f"{folder} is not a scene folder: it has no {CONFIG} that semsplat train wrote.")
         for name in (CAMERAS, GAUSSIANS):
             if not (folder / name).exists():
                 raise InputError(

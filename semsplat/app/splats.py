@@ -81,10 +81,10 @@ class Splats:
         if sent is None or not len(sent):
             return False
         at = None if sent.ids is gaussians.ids else places(gaussians.ids, sent.ids)
-        if shaped is None:
-            self._release(client)
         painted = self._paint(client, self.name, _coated(plain, at, len(sent)), turn)
-        if shaped is not None:
+        if shaped is None:
+            self._release(client)  # after the others are seen again: the page is never empty
+        else:
             form, coat = shaped
             rgba = _coated(coat, at, len(sent))
             self._reshape(client, sent, form, rgba, turn)

@@ -72,6 +72,7 @@ class Viewer:
             InputError: the host or the port cannot be served on.
         """
         self.server = Server(self._host, self._port, "semsplat", self._token)
+        self.server.opens(self.session.title)
         _open_at(self.server, self.opening)
         if self.engine == "browser":
             self.splats = Splats(self.server, "/scene")

@@ -25,6 +25,13 @@ def commands_of(client: Any) -> list[tuple[str, str, str]]:
     return [(h.label, "+".join(filter(None, (h.modifier, h.hotkey))), h.description or "") for h in handles]
 
 
+def hints_of(client: Any) -> dict[str, str]:
+    """What each of a page's buttons does, by its id on the page; none where this viser keeps no list of them."""
+    kept = getattr(client.gui, "_gui_input_handle_from_uuid", {})
+    buttons = ((name, handle) for name, handle in list(kept.items()) if hasattr(handle, "icon"))
+    return {name: "".join(filter(str.isprintable, handle.hint)) for name, handle in buttons if handle.hint}
+
+
 def side_by_side(gui: Any, buttons: Sequence[Any], columns: int) -> None:
     """Put buttons, added just before, into rows; where this viser's private parts are missing they stay one below
     the other.

@@ -12,6 +12,7 @@ from small_scenes import pixel_of
 from semsplat.app.browser import camera_of
 
 SIZE = {"width": 1000, "height": 560}
+PATIENCE = 90.0  # seconds after which something will not happen any more
 ON_VIEW = ("Show", "Compare", "Dark page", "All components")  # inputs of that tab
 PLACES = ((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -43,23 +44,21 @@ class Page:
     def __init__(self, chromium, viewer, address=None, **options):
         self.viewer = viewer
         self.errors = []
-        before = len(viewer.pages)
-        self.context = chromium.new_context(viewport=SIZE, **options)
+        before = set(viewer.pages)  # some may be on their way out
+        self.context = new_context(chromium, **options)
         self.tab = self.context.new_page()
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.goto(address or viewer.server.url + "/?fixedDpr=0.5")
-        until(lambda: len(viewer.pages) > before)
+        until(lambda: set(viewer.pages) - before)
         self.settle()
 
     def settle(self):
         """Until everything is painted and clicks are listened to."""
-        until(lambda: self.visitor.furnished, 60)
+        until(lambda: self.visitor.furnished)
         until(lambda: self.viewer.splats is None or self.painted > 0)
-        until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.splats)), 60)
+        until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.splats)))
         self.tab.wait_for_function("() => window.__viserPointer?.hasSceneClickFilter()")
-        notice = self.tab.locator(".mantine-Notification-closeButton")
-        if notice.count():  # "Software WebGL rendering detected" covers the scene
-            notice.first.click()
+        until(lambda: not self.tab.get_by_text("Software WebGL rendering detected").count())  # it covers the scene
 
     @property
     def visitor(self):
@@ -166,7 +165,14 @@ class Page:
         assert not self.errors
 
 
-def until(true, seconds=20.0):
+def new_context(chromium, **options):
+    """A visitor of their own, who is patient: other work may keep the processors busy."""
+    context = chromium.new_context(**{"viewport": SIZE} | options)
+    context.set_default_timeout(1e3 * PATIENCE)
+    return context
+
+
+def until(true, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not (value := true()):
         assert time.monotonic() < end, "waited in vain"

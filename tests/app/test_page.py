@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pages import PAINTED, PLACES, SIZE, Page, balls, lightness, until
+from pages import PAINTED, PLACES, Page, balls, lightness, new_context, until
 from small_scenes import BLUE, GREEN, RED, three_balls, views
 
 from semsplat.app.browser import camera_of
@@ -71,6 +71,43 @@ def test_a_click_lights_up_what_is_behind_it_and_nothing_else(page):
     page.like(PLACES[0], before[0], 0.03)
 
 
+def test_until_the_scene_is_there_the_page_says_what_it_opens(chromium, viewer, page):
+    assert page.tab.title() == f"{HOSTILE} · semsplat"
+    until(lambda: not page.tab.locator("#semsplat-opening").count())
+    context = new_context(chromium)
+    tab = context.new_page()
+    tab.add_init_script(
+        "window.Worker = class extends EventTarget { postMessage() {} terminate() {} }"
+    )  # no connection
+    tab.goto(viewer.server.url)
+    tab.get_by_text(f"Opening {HOSTILE}").wait_for()
+    tab.get_by_text("look at the terminal").wait_for()
+    assert tab.evaluate("window.hacked === undefined")
+    context.close()
+
+
+def test_on_a_phone_the_panel_is_below_the_scene(chromium, viewer):
+    page = Page(chromium, viewer, viewport={"width": 390, "height": 844})
+    scene, tab = page.tab.locator("canvas[data-engine]"), page.tab.get_by_role("tab", name="Share")
+    panel = page.tab.locator(".mantine-Paper-root", has=tab).first
+    until(lambda: panel.bounding_box()["width"] == 390)
+    until(lambda: scene.bounding_box()["height"] <= panel.bounding_box()["y"] + 20)
+    until(lambda: abs(camera_of(page.visitor.client).height / camera_of(page.visitor.client).width - 422 / 390) < 0.03)
+    page.click(PLACES[1])  # what is pointed at is what is picked
+    until(lambda: balls(page.visitor.look.picked) == {1})
+    page.tab.get_by_text("semsplat", exact=True).click()  # closes the panel
+    until(lambda: scene.bounding_box()["height"] == 844)
+    page.close()
+
+
+def test_buttons_say_what_they_do(page):
+    delete = page.tab.get_by_role("button", name="Delete", exact=True)
+    until(lambda: (delete.get_attribute("title") or "").startswith("Pick something first"))
+    page.click(PLACES[1])
+    until(lambda: (delete.get_attribute("title") or "").endswith("away (X)."))
+    page.tab.keyboard.press("Escape")
+
+
 def test_after_a_reload_the_page_is_as_new(page):
     page.show("Depth")
     page.click(PLACES[1])
@@ -129,7 +166,7 @@ def test_what_fails_becomes_a_notification_and_the_page_lives_on(page):
         raise InputError("The <b>feature</b> maps are not there; make them first.")
 
     page.visitor.do(fail)
-    page.tab.get_by_text("The <b>feature</b> maps are not there; make them first.").wait_for(timeout=10_000)
+    page.tab.get_by_text("The <b>feature</b> maps are not there; make them first.").wait_for()
     page.click(PLACES[0])
     until(lambda: balls(page.visitor.look.picked) == {0})
 
@@ -138,10 +175,10 @@ def test_an_empty_scene_is_a_page_with_words(chromium):
     viewer = Viewer(Session(three_balls()[:0], title="new"), port=0)
     viewer.start()
     try:
-        context = chromium.new_context(viewport=SIZE)
+        context = new_context(chromium)
         tab = context.new_page()
         tab.goto(viewer.server.url)
-        tab.get_by_text("This scene has no Gaussians yet").wait_for(timeout=20_000)
+        tab.get_by_text("This scene has no Gaussians yet").wait_for()
         context.close()
     finally:
         viewer.stop()
@@ -153,15 +190,17 @@ def test_a_page_comes_back_when_the_server_does(chromium):
     page = Page(chromium, viewer)
     port = viewer.server.viser.get_port()
     viewer.stop()
+    page.tab.get_by_text("The connection to semsplat is lost").wait_for()
     again = Viewer(Session(three_balls(150), title="fitted again"), port=port)
     again.start()
     try:
         assert again.server.viser.get_port() == port
-        until(lambda: again.pages, 60)
+        until(lambda: again.pages)
         page.viewer = again
         page.settle()
-        page.tab.get_by_text("fitted again").wait_for(timeout=20_000)
+        page.tab.get_by_text("fitted again").wait_for()
         assert max(page.color(PLACES[1])) < 0.9  # painted: not the white of the empty page
+        until(lambda: "connection to semsplat is lost" not in page.text())
         page.close()
     finally:
         again.stop()
@@ -186,11 +225,11 @@ def test_without_viser_s_private_parts_the_page_still_recolours(chromium, monkey
     viewer.start()
     try:
         assert "recolouring is slower" in viewer.notes[0]
-        context = chromium.new_context(viewport=SIZE)
+        context = new_context(chromium)
         page = context.new_page()
         page.goto(viewer.server.url + "/?fixedDpr=0.5")
         until(lambda: viewer.pages)
-        until(lambda: page.evaluate(PAINTED, len(viewer.splats)), 60)
+        until(lambda: page.evaluate(PAINTED, len(viewer.splats)))
         assert page.evaluate("window.semsplat === undefined")
         until(lambda: viewer.pages[-1].furnished)
         first = "() => { let word; window.__viserMutable.scene.traverse(o => { const t = o.material?.uniforms"

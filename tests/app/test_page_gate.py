@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from pages import SIZE, until
+from pages import new_context, until
 from small_scenes import three_balls
 
 from semsplat.app.browser import Server
@@ -28,7 +28,7 @@ def test_the_link_lets_in_and_the_cookie_remembers(chromium):
     viewer = Viewer(Session(three_balls(50)), port=0, token="let-me-in-please")
     url = urlsplit(viewer.start())
     plain = f"{url.scheme}://{url.netloc}/"
-    context, stranger = chromium.new_context(viewport=SIZE), chromium.new_context(viewport=SIZE)
+    context, stranger = new_context(chromium), new_context(chromium)
     try:
         tab = context.new_page()
         assert tab.goto(plain).status == 401
@@ -77,7 +77,7 @@ def site(html):
 
 def test_another_site_can_neither_talk_to_the_page_nor_frame_it(chromium):
     server = Server("127.0.0.1", 0, "test")
-    context = chromium.new_context(viewport=SIZE)
+    context = new_context(chromium)
     try:
         with site(FOREIGN % (server.port, server.port)) as address:
             tab = context.new_page()
@@ -97,7 +97,7 @@ def test_a_file_that_is_too_large_is_refused_on_the_page(chromium, tmp_path):
     server = Server("127.0.0.1", 0, "test")
     button = server.viser.gui.add_upload_button("Open a scene")
     server._gate.checker._uploads.largest = 1_000_000
-    context = chromium.new_context(viewport=SIZE)
+    context = new_context(chromium)
     try:
         tab = context.new_page()
         tab.goto(server.url + "/?fixedDpr=0.5")

@@ -77,7 +77,7 @@ class Sight(Page):
         until(lambda: done)
         if self.viewer.splats is not None:
             shaped = self.visitor.client.client_id in self.viewer.splats._shaped
-            until(lambda: self.tab.evaluate(PAINTED, (1 + shaped) * len(self.viewer.splats)), 60)
+            until(lambda: self.tab.evaluate(PAINTED, (1 + shaped) * len(self.viewer.splats)))
             assert self.viewer.server.ask(self.visitor.client, "window.semsplat.painted")  # after all colours came
             self.tab.wait_for_timeout(150)  # they are unpacked
 
@@ -157,7 +157,7 @@ def test_features_have_the_components_that_are_chosen(page):
 def test_objects_are_in_their_colours_with_a_legend(page):
     session = page.viewer.session
     page.key("0")
-    page.tab.get_by_text("No object has a name yet").wait_for(timeout=10_000)
+    page.tab.get_by_text("No object has a name yet").wait_for()
     session.change_things(lambda _: [Thing(HOSTILE, IDS[:200], color=(0.0, 0.0, 1.0))], "named")
     page.done()
     page.key("0", "Objects")
@@ -184,7 +184,7 @@ def test_opacity_lays_a_layer_over_the_scene(page):
 def test_left_of_the_line_the_scene_is_in_its_colours(page, key, title):
     colors = page.colors()
     page.key("c")
-    page.tab.get_by_text("Nothing to compare").wait_for(timeout=10_000)
+    page.tab.get_by_text("Nothing to compare").wait_for()
     page.key(key, title)
     alone = page.colors()
     page.key("c")
@@ -237,10 +237,18 @@ def test_a_question_mark_opens_the_help_but_not_while_one_types(page):
     dialog = page.tab.get_by_role("dialog")
     dialog.wait_for()
     text = dialog.inner_text().replace("\N{NO-BREAK SPACE}", " ")
-    for part in ("Right drag", "Show: Depth", "Compare", "Next photo", "Tool: Brush", "Esc", "Shift P"):
+    for part in ("Right drag", "Depth", "Compare", "Next photo", "Brush", "Esc", "Shift P", "Del or X"):
         assert part in text
     dialog.get_by_role("button", name="Close").click()
     until(lambda: page.tab.get_by_role("dialog").count() == 0)
+
+    page.visitor.do(lambda: page.visitor.pick(IDS[:200]))
+    page.tab.keyboard.press("?")
+    dialog.wait_for()
+    page.tab.keyboard.press("Escape")  # for the dialog, not for what is picked
+    until(lambda: page.tab.get_by_role("dialog").count() == 0)
+    page.done()
+    assert len(page.visitor.look.picked) == 200
 
 
 def test_pictures_from_the_server_have_the_colours_and_the_page_s_background(chromium, tmp_path):
@@ -276,7 +284,7 @@ class Pictures(Sight):
 
     def done(self):
         super().done()
-        until(lambda: self.visitor.engine.stream.stats.sharp, 60)
+        until(lambda: self.visitor.engine.stream.stats.sharp)
 
     def color(self, place):
         self.done()

@@ -30,17 +30,17 @@ def test_a_scene_grows_on_the_page_and_obeys_it(chromium, photos, tmp_path):
     request = Request(folder, photos, steps=100_000, cap=300, points=False)
     thread = threading.Thread(target=lambda: ended.append(train.run(request, Console(quiet=True))), daemon=True)
     thread.start()
-    until(lambda: (facts := live.read(folder)) and facts.done > 1, 60)
+    until(lambda: (facts := live.read(folder)) and facts.done > 1)
     viewer = Viewer(Session.at(folder), port=0)
     viewer.start()
     page = Page(chromium, viewer)
-    page.tab.get_by_text("Fitting").first.wait_for(timeout=20_000)
+    page.tab.get_by_text("Fitting").first.wait_for()
     first = viewer.session.now.version
-    until(lambda: viewer.session.now.version > first, 30)  # newer Gaussians came ...
+    until(lambda: viewer.session.now.version > first)  # newer Gaussians came ...
     page.settle()  # ... and are drawn
     assert "Pause" in page.text() and "Save and stop" in page.text()
     page.tab.get_by_role("button", name="Pause").click()
-    page.tab.get_by_text("Paused").first.wait_for(timeout=20_000)
+    page.tab.get_by_text("Paused").first.wait_for()
     assert live.read(folder).state == "paused"
     page.tab.get_by_role("button", name="Resume").click()
     until(lambda: live.read(folder).state == "running")
@@ -63,7 +63,7 @@ def test_what_one_page_deletes_is_gone_on_the_other_and_said(chromium, viewer):
     painted = other.painted
     first = viewer.pages[0]
     first.do(lambda: first.edit(Delete(torch.arange(200, 400)), "Delete the green ball"))
-    other.tab.get_by_text("Delete the green ball").first.wait_for(timeout=20_000)
+    other.tab.get_by_text("Delete the green ball").first.wait_for()
     until(lambda: other.painted > painted)
     until(lambda: (other.color(PLACES[1]) - before).abs().max() > 0.2)  # the page's background
     other.like(PLACES[0], (0.9, 0.1, 0.1), 0.06)

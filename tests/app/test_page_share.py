@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
-from pages import PLACES, SIZE, Page, balls, until
+from pages import PLACES, Page, balls, new_context, until
 from PIL import Image
 from small_scenes import BLUE, GREEN, RED, pixel_of, three_balls
 
@@ -158,12 +158,12 @@ def test_a_web_page_shows_the_scene_without_a_server(chromium, page, tmp_path):
     assert path.name == "balls-b-Colour.html"
     assert "token" not in (text := path.read_text("utf-8"))
     assert str(page.viewer.server.port) not in text[: text.index("__VISER_EMBED_DATA__")][:2000]
-    context = chromium.new_context(viewport=SIZE)
+    context = new_context(chromium)
     tab = context.new_page()
     asked = []
     tab.on("request", lambda request: asked.append(request.url) if request.url.startswith(("http", "ws")) else None)
     tab.goto(f"{path.as_uri()}?fixedDpr=0.5")
-    until(lambda: tab.evaluate(ALONE, 600), 60)
+    until(lambda: tab.evaluate(ALONE, 600))
     assert tab.title() == "semsplat"
     box = tab.locator("canvas[data-engine]").bounding_box()
 

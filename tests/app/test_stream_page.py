@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from pages import until
+from pages import PAINTED, new_context, until
 from PIL import Image
 from small_scenes import pixel_of, three_balls
 
@@ -19,6 +19,13 @@ from semsplat.splatting.splat import splat
 pytestmark = pytest.mark.browser
 SIZE = {"width": 600, "height": 400}
 GREY = (0.5, 0.5, 0.5)
+TWO_FRAMES = """async () => {
+  const { render } = window.__viserTestpoints.rendererInfo, frame = render.frame;
+  while (render.frame < frame + 2) {
+    window.__viserMutable.requestRender();
+    await new Promise((done) => requestAnimationFrame(done));
+  }
+}"""
 TEXTURE = "() => window.__viserMutable.backgroundMaterial.uniforms.colorMap.value?.uuid ?? null"
 
 
@@ -47,15 +54,12 @@ class Streamed:
             clients.append(client)
 
         self.server.viser.on_client_connect(welcome)
-        self.tab = chromium.new_context(viewport=SIZE).new_page()
+        self.tab = new_context(chromium, viewport=SIZE).new_page()
         self.tab.goto(f"{self.server.url}/?fixedDpr=1")
         self.client = until(lambda: clients and clients[0])
         until(lambda: camera_of(self.client))
-        self.tab.wait_for_timeout(500)
-        notice = self.tab.locator(".mantine-Notification-closeButton")
-        if notice.count():
-            notice.first.click()
-            self.tab.wait_for_timeout(500)
+        until(lambda: self.tab.evaluate("window.semsplat?.software !== undefined"))
+        until(lambda: not self.tab.get_by_text("Software WebGL rendering detected").count())  # it covers the scene
         self.stream = Stream(self.client, self.draw, self.errors.append)
         self.client.camera.on_update(self.moved)
 
@@ -63,12 +67,15 @@ class Streamed:
         self.stream.moved()
 
     def settle(self):
-        """Until the last picture was taken and painted."""
-        until(lambda: self.stream.stats.sharp)
-        self.paint()
+        """Until the last picture was taken and painted; returns what is seen."""
+        until(lambda: self.stream.stats.sharp and np.abs(self.shot() - self.expected()).mean() < 1.5)  # JPEG
+        return self.shot()
 
-    def paint(self):
-        self.tab.wait_for_timeout(400)
+    def drawn(self, node=None):
+        """Until two more frames were drawn, with a node of the scene."""
+        if node is not None:
+            self.tab.wait_for_function("name => window.__viserMutable.nodeRefFromName[name]", arg=node)
+        self.tab.evaluate(TWO_FRAMES)
 
     def shot(self):
         """What is seen left of the panel."""
@@ -95,8 +102,7 @@ def page(chromium):
 
 
 def test_pictures_and_splats_agree_to_a_pixel(page):
-    picture = page.shot()
-    assert np.abs(picture - page.expected()).mean() < 1.5  # JPEG
+    picture = page.settle()
     page.stream.stop()
     page.client.scene.set_background_image(np.full((40, 60, 3), 128, np.uint8), format="png")
     gaussians = page.draw.gaussians
@@ -107,7 +113,8 @@ def test_pictures_and_splats_agree_to_a_pixel(page):
         rgbs=gaussians.colors(camera_of(page.client)).clamp(0, 1).numpy(),
         opacities=gaussians.opacities.numpy()[:, None],
     )
-    page.tab.wait_for_timeout(4000)
+    until(lambda: page.tab.evaluate(PAINTED, 600))
+    until(lambda: np.abs(page.shot()[-5:, :5] - 128).max() < 3)  # the grey behind them
     splats = page.shot()
     assert np.abs(splats - 128).mean() > 5  # there are some
     differences = {
@@ -126,16 +133,11 @@ def test_a_moved_camera_and_another_layer_are_seen_sharply(page):
     page.tab.mouse.move(180, 280, steps=8)
     page.tab.mouse.up()
     until(lambda: page.stream.stats.frames > sent)
-    page.tab.wait_for_timeout(1500)  # viser's camera glides to rest
-    page.settle()
-    after = page.shot()
-    assert np.abs(after - before).mean() > 3
-    assert np.abs(after - page.expected()).mean() < 1.5
+    until(lambda: np.abs(page.settle() - before).mean() > 3)  # viser's camera glides to rest
+    after = page.settle()
     page.draw.layer = Depth(background=GREY)
     page.stream.refresh()
-    page.settle()
-    assert np.abs(page.shot() - page.expected()).mean() < 1.5
-    assert np.abs(page.shot() - after).mean() > 1.5
+    assert np.abs(page.settle() - after).mean() > 1.5
 
 
 def test_what_the_page_draws_itself_is_hidden_by_what_is_in_front_of_it(page):
@@ -143,16 +145,14 @@ def test_what_the_page_draws_itself_is_hidden_by_what_is_in_front_of_it(page):
     x, y = (round(v) for v in pixel_of(camera_of(page.client), red))
     add = page.server.viser.scene.add_icosphere
     behind = add("/mark", radius=0.1, color=(255, 255, 0), position=(-1.2 * 6 / 4, 1.0, 0.0))
-    page.paint()
+    page.drawn("/mark")
     ball = page.shot()[y, x]
     assert ball[0] > 150 and ball[1] < 100  # red
     behind.position = (-1.2 * 2 / 4, -3.0, 0.0)
-    page.paint()
-    assert page.shot()[y, x][1] > 100  # yellow
+    until(lambda: page.shot()[y, x][1] > 100)  # yellow
 
 
 def test_stopping_leaves_no_picture_behind(page):
     assert page.tab.evaluate(TEXTURE)
     page.stream.stop()
-    page.paint()
-    assert page.tab.evaluate(TEXTURE) is None
+    until(lambda: page.tab.evaluate(TEXTURE) is None)

@@ -6,6 +6,7 @@ from .edit_list import EditList
 from .edits import Edits
 from .filling import Filling
 from .help import Help
+from .hints import Hints
 from .objects import Objects
 from .photos import PhotosPanel
 from .picked import Count, Picked
@@ -17,14 +18,11 @@ from .travel import Travel
 from .view import View
 from .work import Work
 
-ONE_LINE_OF_TABS = "[role=tab]{padding-inline:0.6em !important;font-size:0.8rem !important}"
-
 
 def build(page: Page) -> None:
     """Everything a visitor can read and press, on one page."""
     gui = page.client.gui
     page.parts += [Status(page), Ask(page), Work(page), Count(page), Quick(page), filling := Filling(page)]
-    gui.add_html(f"<style>{ONE_LINE_OF_TABS}</style>")
     tabs = gui.add_tab_group()
     with tabs.add_tab("Select"):
         page.parts.append(Picked(page))
@@ -38,4 +36,4 @@ def build(page: Page) -> None:
         page.parts.append(PhotosPanel(page))
     with tabs.add_tab("Share"):
         page.parts += [Share(page), Travel(page)]
-    page.parts.append(Help(page))
+    page.parts += [Help(page), Hints(page)]

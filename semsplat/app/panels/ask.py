@@ -27,7 +27,7 @@ class Ask:
                 FIND, "", hint="A thing, a colour, or how things stand to each other; Enter asks. "
                 "Several names between commas share the scene out: chair, table, mug. Key F comes here.",
             )  # fmt: skip
-        self.said = gui.add_markdown("")
+        self.said = gui.add_markdown("", visible=False)
         self.offers = gui.add_button_group("Try", ["-"], visible=False, hint="Asks for this.")
         self._add_more()
         self.found = Found(page, self.asking, self._say, self._forget)
@@ -77,7 +77,7 @@ class Ask:
         if self.asking.field not in readers:
             self.asking.field = None
         if self.asking.reply is None:
-            self.said.content = "" if readers else NO_WORDS
+            self._tell_words("" if readers else NO_WORDS)
             self._offer(self.asking.examples)
         known = not names or all(word in names for word in EXAMPLE.split(" on the "))
         self._script("example", FIND, "" if not readers else EXAMPLE if known else names[0])
@@ -94,7 +94,7 @@ class Ask:
         self.found.show(reply)
 
     def _say(self, reply: Reply) -> None:
-        self.said.content = reply.said
+        self._tell_words(reply.said)
         self._offer(reply.offered)
 
     def _tell(self, picked: Int64[Tensor, " k"]) -> None:
@@ -135,6 +135,9 @@ class Ask:
             self._welcome()
             if self.asking.reply is not None:
                 self._ask()
+
+    def _tell_words(self, text: str) -> None:
+        self.said.content, self.said.visible = text, bool(text)
 
     def _focus(self) -> None:
         self._script("focus", FIND)

@@ -15,7 +15,6 @@ from ..page import Page, What
 CALM = 0.4  # seconds without a move of the slider after which things are found anew
 WIDE = 520  # pixels of the histogram, shown at half its size
 REACHES = "What reaches this score is picked."
-COMPARED = "Here things were compared with each other: how well each fits decides, and no score."
 
 
 class Found:
@@ -79,8 +78,9 @@ class Found:
             return
         self.details.content = reply.details
         self.details_folder.visible = bool(reply.details)
-        for handle in (self.histogram, self.threshold, self.heat):
+        for handle in (self.histogram, self.heat):
             handle.visible = reply.asked is not None
+        self.threshold.visible = reply.asked is not None and not is_compared(reply.asked)
         self.keep.visible = any(line.taken for line in reply.lines)
         self.keep.label = "Keep all" if reply.shared else "Keep"
         if reply.asked is not None:
@@ -107,8 +107,6 @@ class Found:
 
     def _set_slider(self, asked: Asked) -> None:
         heat, threshold, slider = asked.heat, asked.answer.threshold, self.threshold
-        compared = is_compared(asked)
-        slider.disabled, slider.hint = compared, COMPARED if compared else REACHES
         low, high, step = slider_range(heat.low, max(heat.high, heat.scores.max().item()), threshold)
         slider.min, slider.max, slider.step = min(low, slider.min), max(high, slider.max), step
         slider.value = high if threshold is None else threshold

@@ -10,7 +10,8 @@ from ..pointer import Pointer
 from ..regions import sizes
 from ..tools import BRUSH, STROKE, TOOLS, Tool, Tools
 
-NOTHING_PICKED = "Nothing is picked. **Shift** adds, **Ctrl** (⌘) takes away."
+NOTHING_PICKED = "Nothing is picked."
+MORE = " **Shift** adds, **Ctrl** (⌘) takes away."
 TURN = " **Alt**-drag turns the view."
 BEST = "best"
 WORKING = "Looking at the neighbours …"
@@ -116,7 +117,7 @@ class Picked:
     def _show(self) -> None:
         """Only what the tool at hand can use."""
         tools, tool = self.tools, self.tools.tool
-        self.does.content = tool.does + (TURN if tool.gesture != "click" else "")
+        self.does.content = tool.does + (MORE if tool is not STROKE else "") + (TURN if tool.gesture != "click" else "")
         for title, button in self.buttons.items():
             button.color = None if title == tool.title else "gray"
         self.reach.visible = not tool.grows
@@ -183,7 +184,4 @@ def described(page: Page) -> str:
     width, depth, height = (
         f"{length:.2f}" if length >= 0.1 else f"{length:.2g}" for length in sizes(means, page.session.up)
     )
-    return (
-        f"**{len(picked):,}** of {len(gaussians):,} Gaussians picked\n\n"
-        f"{width} × {depth} × {height} units (wide, deep, high)"
-    )
+    return f"**{len(picked):,}** of {len(gaussians):,} Gaussians picked\n\n{width} × {depth} × {height} units (w, d, h)"

@@ -27,7 +27,7 @@ class Proposals:
         self._sliding, self._choosing = False, False
         self._before = COLOUR
         gui = page.client.gui
-        with gui.add_folder("Find objects"):
+        with gui.add_folder("Proposals"):
             self.find = gui.add_button("Find objects", icon="sparkles", hint="Parts of the scene that stand out.")
             self.size = gui.add_slider(
                 "Part size", 0.0, 1.0, 0.01, 0.5, visible=False, hint="Left: small parts. Right: large wholes."

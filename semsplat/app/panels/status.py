@@ -37,9 +37,9 @@ def status(session: Session, notes: tuple[str, ...] = ()) -> str:
         facts.append(f"{session.held_out_psnr:.1f} dB on held-out photos")
     if session.meaning.fields:
         facts.append("fields: " + ", ".join(map(escaped, session.meaning.fields)))
-    lines.append(" · ".join(facts))
     if session.generated:
-        lines.append("*The capture was made by a program.*")
+        facts.append("photos made by a program")
+    lines.append(" · ".join(facts))
     if session.left_out:
         lines.append(f"{session.left_out:,} Gaussians are not finite and are left out.")
     return "\n\n".join([*lines, *map(escaped, notes)])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...distill.palette import color_of
-from ..browser import escaped
+from ..browser import escaped, side_by_side
 from ..layers import Layer
 from ..layers_meaning import Features, Heat, Things
 from ..look import COLOUR, FEATURES, HEAT, NAMES, OBJECTS, PLAIN, teacher_of
@@ -96,8 +96,8 @@ class View:
         self.home = gui.add_button(
             "Back to the start", icon="home", hint="Stand where the page opened (Home).", color="gray"
         )
-        who = "this browser" if page.viewer.splats is not None else "the server, as pictures"
-        gui.add_markdown(f"*Drawn by {who}.*")
+        side_by_side(gui, [self.home], 1)
+        gui.add_markdown(f"*{drawn_by(page)}*")
         self.dark.on_update(lambda event: self._told(event, self._change_theme))
         self.home.on_click(lambda _: page.do(self._go_home))
 
@@ -217,6 +217,16 @@ class View:
         if server is not None and source != self._sent:
             self._sent = source
             server.run(self._page.client, source)
+
+
+def drawn_by(page: Page) -> str:
+    """Who draws the scene, and what helps where that is slow."""
+    server = page.viewer.server
+    if page.viewer.splats is None:
+        return "Drawn by the server, as pictures."
+    if server is not None and server.ask(page.client, "window.semsplat.software") == "true":
+        return "Drawn by this browser without a GPU. Where that is slow: semsplat view --engine server."
+    return "Drawn by this browser."
 
 
 def put(handle: Any, **values: Any) -> None:
