@@ -133,13 +133,20 @@ def _acts(one: Browser) -> dict[str, Callable[[], None]]:
     tab, page = one.tab, one.page
     words = iter(["mug", "table", "chair", "rug", "vase", "plate", "lamp", "floor"] * 9)
     places = iter([(520, 430), (300, 250)] * 40)
-    layers = iter(["Depth", "Features"] * 40)
+    layers, tolerances = iter(["Depth", "Features"] * 40), iter(["0.2", "0.8"] * 40)
 
     def ask() -> None:
         one.field("Find").fill(next(words))
         tab.wait_for_timeout(TYPING)
         one.mark()
         one.field("Find").press("Enter")
+
+    def slid() -> None:
+        """The number beside the slider: what was clicked last, with another tolerance."""
+        number = tab.locator('xpath=//label[normalize-space()="Tolerance"]/ancestor::div[2]//input').last
+        number.fill(next(tolerances))
+        one.mark()
+        number.press("Enter")
 
     def undone() -> None:
         painted = one.painted()
@@ -152,6 +159,7 @@ def _acts(one: Browser) -> dict[str, Callable[[], None]]:
 
     return {
         "click to highlight": lambda: tab.mouse.click(*next(places)),
+        "slider to update": slid,
         "words to highlight": ask,
         "layer to colours": lambda: page.do(lambda: page.show(next(layers))),
         "undo to screen": undone,

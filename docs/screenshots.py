@@ -22,6 +22,13 @@ from semsplat.app.viewer import Viewer
 HERE = Path(__file__).parent
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SIZE = {"width": 1280, "height": 800}
+DRAWN = """async () => {
+  const page = window.__viserMutable, { render } = window.__viserTestpoints.rendererInfo, frame = render.frame;
+  while (render.frame < frame + 2) {
+    page.requestRender();
+    await new Promise((done) => requestAnimationFrame(done));
+  }
+}"""
 
 
 class Visit:
@@ -30,24 +37,27 @@ class Visit:
     def __init__(self, browser: Any, viewer: Viewer) -> None:
         self.tab = browser.new_context(viewport=SIZE).new_page()
         self.tab.goto(viewer.server.url)
-        while not viewer.pages or viewer.pages[-1].engine is None:
+        self.tab.set_default_timeout(300_000)
+        while not viewer.pages or not viewer.pages[-1].furnished:
             self.tab.wait_for_timeout(100)
         self.page = viewer.pages[-1]
         self.calm()
-        notice = self.tab.locator(".mantine-Notification-closeButton")
-        for _ in range(notice.count()):  # a computer without a GPU is told so
-            notice.first.click()
 
     def calm(self, seconds: float = 6.0) -> None:
-        """Until all is drawn: without a GPU a frame takes a second."""
-        self.tab.wait_for_timeout(1e3 * seconds)
+        """Until all is drawn: without a GPU a frame takes a second, and more while something else goes on."""
+        done = list[bool]()
+        self.page.do(lambda: done.append(True))
+        while not done:
+            self.tab.wait_for_timeout(100)
+        self.tab.wait_for_timeout(1e3 * seconds)  # words and notices go, splats have come
+        self.tab.evaluate(DRAWN)
 
     def ask(self, words: str) -> None:
         """Type a question."""
         found = self.tab.locator('xpath=//label[normalize-space()="Find"]/ancestor::div[2]//input').first
         found.fill(words)
         found.press("Enter")
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while self.page.look.asked is None or not len(self.page.look.picked):
             assert time.monotonic() < end, f"nothing was found for {words}"
             self.tab.wait_for_timeout(100)
