@@ -20,7 +20,7 @@ from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
 from ..splatting.project import rotations
 from .addresses import choose_token, free_port, link
-from .front import Front
+from .front import HIDE_PROGRESS, HIDE_TOKEN, Front
 from .gate import Connection, Gate
 from .poses import Pose
 from .traffic import Checker, NotTaken, Uploads
@@ -33,15 +33,6 @@ VERSION = "1.1.1"  # of viser, whose private parts are known
 PAGE = Path(__file__).with_name("page.js")
 BRAND = (26, 115, 160)
 WIDEST, FARTHEST = 16_384, 1e12  # pixels of a page; units of a scene
-# The cookie has it now: nobody reads it over a shoulder or sends it on with the address by mistake.
-HIDE_TOKEN = """{ const there = new URL(location.href); there.searchParams.delete("token");
-history.replaceState(history.state, "", there); }"""
-HIDE_PROGRESS = """{ const title = %s, end = Date.now() + 6000, timer = setInterval(() => {
-  for (const toast of document.querySelectorAll(".mantine-Notification-root"))
-    if (toast.textContent.startsWith(title) && toast.textContent.endsWith("File uploaded successfully."))
-      toast.style.display = "none";
-  if (Date.now() > end) clearInterval(timer);
-}, 50); }"""
 
 
 class Server:

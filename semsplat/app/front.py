@@ -26,6 +26,15 @@ OPENING = """<div id="semsplat-opening" role="status"><p>Opening <b>%s</b> …</
         "semsplat runs.";
   }, 100);
 })();</script>"""
+# The cookie has it now: nobody reads it over a shoulder or sends it on with the address by mistake.
+HIDE_TOKEN = """{ const there = new URL(location.href); there.searchParams.delete("token");
+history.replaceState(history.state, "", there); }"""
+HIDE_PROGRESS = """{ const title = %s, end = Date.now() + 6000, timer = setInterval(() => {
+  for (const toast of document.querySelectorAll(".mantine-Notification-root"))
+    if (toast.textContent.startsWith(title) && toast.textContent.endsWith("File uploaded successfully."))
+      toast.style.display = "none";
+  if (Date.now() > end) clearInterval(timer);
+}, 50); }"""
 
 
 class Front:
