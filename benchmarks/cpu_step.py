@@ -1,8 +1,9 @@
 """A whole training step on the CPU: projection, SH of degree 3, raster, L1 + SSIM, all gradients, Adam.
 
-10,000 Gaussians at 320 x 240, RGB. In the same run: a straightforward torch tile rasterizer (rival_torch.py) on the
-same scene, and what this machine could do at most (arithmetic and memory), measured by two small loops. The scene is
-made here; where $SEMSPLAT_CAPTURES names a folder with the set bench10k, that one is measured too.
+10,000 Gaussians at 320 x 240, RGB. In the same run: a straightforward torch tile rasterizer on the same scene (the one
+of `semsplat bench`, semsplat/app/bench/rival.py), and what this machine could do at most (arithmetic and memory),
+measured by two small loops. The scene is made here; where $SEMSPLAT_CAPTURES names a folder with the set bench10k, that
+one is measured too.
 """
 
 import os
@@ -16,15 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from common import Views, arguments, captured, emit, one_thread, shell, spread_of, timed
-from rival_torch import RATES, Rival, render
 
+from semsplat.app.bench.rival import Rival
+from semsplat.app.bench.steps import Ours, agreement
 from semsplat.splatting import _cpu_project
 from semsplat.splatting._cpu_raster import Raster, bin_tiles, reaches
 from semsplat.splatting._kernels import fill, jit, load, spread, store
 from semsplat.splatting.blend import Limits
 from semsplat.splatting.losses import photometric
-from semsplat.splatting.optimizer import adam
-from semsplat.splatting.splat import splat
 from semsplat.splatting.train import one_torch_thread
 
 # Floating-point operations of one contribution (an exponential counts 16) and of one Gaussian or number elsewhere.
@@ -34,33 +34,6 @@ REPORTED = {  # by another program on another day, on 2 cores: what it says of b
     "OpenSplat, August 2026": 108.0,
     "OpenSplat 1.1.5": 970.0,
 }
-
-
-class Ours:
-    """Whole training steps with the package's public pieces, as its trainer puts them together."""
-
-    def __init__(self, views: Views) -> None:
-        self.columns = {name: getattr(views.gaussians, name).detach().clone().requires_grad_() for name in RATES}
-        self.gaussians = views.gaussians.replace(**self.columns)
-        self.moments = {name: (torch.zeros_like(c), torch.zeros_like(c)) for name, c in self.columns.items()}
-        self.count = 0
-
-    def step(self, camera: Any, photo: torch.Tensor) -> torch.Tensor:
-        with one_torch_thread(photo.device):
-            blend = splat(self.gaussians, camera)
-            image, _ = blend.composite(self.gaussians.colors(camera))
-            photometric(image, photo).backward()
-            self.move()
-        return image.detach()
-
-    def move(self) -> None:
-        """Adam, and gradients back to nothing."""
-        self.count += 1
-        for name, column in self.columns.items():
-            with torch.no_grad():
-                rest = RATES[name] / 20 if name == "sh" else None
-                adam(column, column.grad, *self.moments[name], RATES[name], self.count, rest)
-            column.grad = None
 
 
 def parts(ours: Ours, camera: Any, photo: torch.Tensor, seconds: dict[str, list[float]]) -> tuple[int, int]:
@@ -133,19 +106,6 @@ def needed(count: int, pixels: int, contributions: int, pairs: int, peak: dict[s
     }
 
 
-def agreement(views: Views) -> dict[str, float]:
-    """How far the rival's picture is from ours."""
-    with torch.no_grad():
-        camera, scene = views.cameras[0], views.gaussians
-        theirs, _ = render(scene, camera)
-        ours, _ = splat(scene, camera).composite(scene.colors(camera))
-    away = (theirs - ours).abs().amax(-1)
-    share = (away > 1e-4).double().mean().item()
-    if share > 1e-3:
-        raise SystemExit(f"The rival draws another picture: {share:.1%} of the pixels differ by more than 1e-4.")
-    return {"largest_difference": away.max().item(), "pixels_over_1e-4": share}
-
-
 def clock(step: Callable[[Any, torch.Tensor], Any], views: Views, k: int) -> tuple[float, float]:
     """Seconds of wall and of CPU time of one step on view k."""
     k %= len(views.cameras)
@@ -156,7 +116,7 @@ def clock(step: Callable[[Any, torch.Tensor], Any], views: Views, k: int) -> tup
 
 def measure(views: Views, peak: dict[str, float], steps: int, rivals: int) -> dict[str, Any]:
     """One scene: steps and the rival's in turn, then the breakdown."""
-    same = agreement(views)
+    same = agreement(views.gaussians, views.cameras[0])
     ours, rival, pieces = Ours(views), Rival(views.gaussians), Ours(views)
     mine, theirs, breakdown, counts = [], [], defaultdict(list), []
     for k in range(-1, rivals):

@@ -37,14 +37,14 @@ LABELS = Path(render.__file__).parent / "room" / "labels"
 def photos(index: int) -> list[torch.Tensor]:
     """The picture of a view in each light, (h, w, 3) in [0, 1]; the same rays."""
     view, rng = render.views()[index], np.random.default_rng(1000 + index)
-    totals = [np.zeros((render.HEIGHT * render.WIDTH, 3)) for _ in LIGHTS]
+    totals = [np.zeros((view.height * view.width, 3)) for _ in LIGHTS]
     for place in range(RAYS**2):
         inside = (np.array([place % RAYS, place // RAYS]) + rng.random((len(totals[0]), 2))) / RAYS
         lobes = [render.spread(len(totals[0]), render.LOBES * place + k, 2000 + index) for k in range(render.LOBES)]
         seen = render.radiance(*render.rays(view, inside), np.stack(lobes)) * render.EXPOSURE
         for total, light in zip(totals, LIGHTS.values(), strict=True):
             total += render.developed(seen * np.array(light))
-    pictures = [render.encoded(total / RAYS**2).reshape(render.HEIGHT, render.WIDTH, 3) for total in totals]
+    pictures = [render.encoded(total / RAYS**2).reshape(view.height, view.width, 3) for total in totals]
     return [torch.from_numpy(picture.astype(np.float32)) for picture in pictures]
 
 

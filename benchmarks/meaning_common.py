@@ -19,6 +19,7 @@ from semsplat.distill.metrics import boundary, boundary_width
 from semsplat.splatting.capture.types import Frame
 from semsplat.splatting.gaussians import Gaussians
 
+BLOCK = 8  # pixels: wrong labels come in squares
 MINUTES = 3.0  # for fitting a scene where none is in the working folder
 
 
@@ -91,3 +92,13 @@ def opened(folder: Path) -> tuple[Scene, Gaussians, dict[str, Any]]:
     scene = Scene.open(folder)
     gaussians, fields = scene.meaning
     return scene, gaussians, fields
+
+
+def spoilt(labels: np.ndarray, rng: np.random.Generator, wrong: float, classes: int, left_out: list[int]) -> np.ndarray:
+    """Labels (h, w) with a share of wrong ones, in blocks, and with some classes unlabelled."""
+    rows, columns = -(-labels.shape[0] // BLOCK), -(-labels.shape[1] // BLOCK)
+    where = np.kron(rng.random((rows, columns)) < wrong, np.ones((BLOCK, BLOCK), bool))
+    other = np.kron(rng.integers(1, classes, (rows, columns)), np.ones((BLOCK, BLOCK), int))
+    cut = slice(labels.shape[0]), slice(labels.shape[1])
+    found = np.where(where[cut], other[cut], labels)
+    return np.where(np.isin(found, left_out), 0, found).astype(np.uint8)

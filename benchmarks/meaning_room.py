@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from meaning_common import best_frame, command, deepest, facts_of, fitted, metrics_of, opened, pooled
+from meaning_common import best_frame, command, deepest, facts_of, fitted, metrics_of, opened, pooled, spoilt
 from PIL import Image
 
 from semsplat import assets
@@ -26,7 +26,7 @@ from semsplat.splatting.errors import InputError
 
 LABELS, NOISY, NAMES = (assets.ROOM / name for name in ("labels", "labels_noisy", "names.json"))
 FOUND = 0.5  # IoU from which a thing counts as found
-WRONG, BLOCK = 0.1, 8  # share of wrong pixels, in blocks of so many pixels
+WRONG = 0.1  # share of wrong pixels
 TWO = 4  # the class of both curtains, which hang apart: one click on each of them
 MISSING = 17  # the class that half of the annotators forgot: the mug
 
@@ -54,14 +54,8 @@ def spoil(folder: Path) -> Path:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for number, path in enumerate(sorted(NOISY.glob("*.png"))):
-        labels = np.array(Image.open(path))
-        rows, columns = -(-labels.shape[0] // BLOCK), -(-labels.shape[1] // BLOCK)
-        wrong = np.kron(rng.random((rows, columns)) < WRONG, np.ones((BLOCK, BLOCK), bool))
-        classes = np.kron(rng.integers(1, 28, (rows, columns)), np.ones((BLOCK, BLOCK), int))
-        wrong, classes = wrong[: labels.shape[0], : labels.shape[1]], classes[: labels.shape[0], : labels.shape[1]]
-        labels = np.where(wrong, classes, labels)
-        labels = np.where(labels == MISSING, 0, labels) if number % 2 else labels
-        Image.fromarray(labels.astype(np.uint8)).save(folder / path.name)
+        labels = spoilt(np.array(Image.open(path)), rng, WRONG, 28, [MISSING] if number % 2 else [])
+        Image.fromarray(labels).save(folder / path.name)
     return folder
 
 

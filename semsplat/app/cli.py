@@ -32,6 +32,7 @@ examples:
   semsplat eval room                              PSNR and SSIM of the held-out photos
   semsplat render room --path orbit --video a.mp4
   semsplat export room -o room.ply                for other programs
+  semsplat bench                                  how fast this machine is, against a rival
 
 Every command explains itself: semsplat train --help"""
 
@@ -190,6 +191,26 @@ class View:
         return 0
 
 
+@dataclass(frozen=True)
+class Bench:
+    """How fast this machine is against a rival in the same run: ratios as a table, and one line of JSON on stdout.
+
+    A training step and features against a rasterizer in plain torch (on an NVIDIA GPU gsplat's own, too), lifting
+    against joint training to the same error, bytes to recolour a page against sending all again. At most two minutes.
+    """
+
+    quick: bool = False  # a smoke test in seconds; its figures mean nothing
+    device: Device = "auto"  # auto takes an NVIDIA GPU when there is one, and says so
+
+    def run(self, console: "Console") -> int:
+        """Carry it out."""
+        from rich.console import Console
+
+        from .bench import run
+
+        return run.run(self.device, self.quick, Console(stderr=True))
+
+
 COMMANDS = {
     "demo": Demo,
     "train": Train,
@@ -198,6 +219,7 @@ COMMANDS = {
     **cli_export.COMMANDS,
     "view": View,
     **cli_meaning.COMMANDS,
+    "bench": Bench,
 }
 
 

@@ -114,7 +114,7 @@ class Splats:
         self._shaped[client.client_id] = (turn, form, node)
 
     def _paint(self, client: Client, name: str, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
-        packed = zlib.compress(rgba.tobytes(), 1)
+        packed = squeezed(rgba)
         if self._last.get((client.client_id, name)) == (turn, packed):
             return False
         self._last[client.client_id, name] = (turn, packed)
@@ -134,6 +134,11 @@ class Splats:
             self._own[client.client_id] = copy
         else:
             copy.rgbs, copy.opacities = rgba[:, :3], rgba[:, 3:]
+
+
+def squeezed(rgba: UInt8[np.ndarray, "n 4"]) -> bytes:
+    """Colours and opacities as they travel to a page; what comes of them is in base64."""
+    return zlib.compress(rgba.tobytes(), 1)
 
 
 def _coated(coat: Coat | None, at: Int64[Tensor, " m"] | None, count: int) -> UInt8[np.ndarray, "m 4"]:

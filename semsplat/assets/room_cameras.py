@@ -18,13 +18,16 @@ HELD_OUT = (3, 9, 13, 19, 25, 29, 35, 38)
 
 @dataclass(frozen=True)
 class View:
-    """One picture: pose (4, 4; OpenGL camera axes, metres), focal length in pixels, exposure factor, noise (of 255)."""
+    """One picture: pose (4, 4; OpenGL camera axes, metres), focal length in pixels, exposure factor, noise (of 255),
+    size in pixels."""
 
     camera_to_world: np.ndarray
     focal: float
     exposure: float
     noise: float
     held_out: bool
+    width: int = WIDTH
+    height: int = HEIGHT
 
     @property
     def azimuth(self) -> float:

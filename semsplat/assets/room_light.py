@@ -24,6 +24,7 @@ FILL_WINDOW = ((0.2, -3.28, 0.7), (2.9, 0.0, 0.0), (0.0, 0.0, 1.8))
 SHADE = 2.6 * np.array([1.0, 0.62, 0.30])
 BULB = 95.0 * np.array([1.0, 0.62, 0.30])
 THICKEST = 0.0065  # metres: thicker than any sheet light shines through
+SHARE = 1.0  # of the rays that light is computed with; fewer are quicker and rougher
 AMBIENT = 0.05 * np.array([1.0, 0.96, 0.9])
 
 
@@ -135,9 +136,14 @@ def bake() -> tuple[Array, Array]:
     direct[thin] += through[thin, None] * _direct(scene, behind, -scene.normals[thin])
     indirect = np.zeros_like(direct)
     for number, rays in enumerate((40, 112)):
-        indirect = _smooth(scene, _gather(scene, here, albedo * (direct + indirect), rays, 100 + number), 6)
+        indirect = _smooth(scene, _gather(scene, here, albedo * (direct + indirect), _some(rays), 100 + number), 6)
     light = direct + indirect + np.float32(AMBIENT)
     return light.astype(np.float32), (albedo * light + glow).astype(np.float32)
+
+
+def _some(rays: int) -> int:
+    """How many of the rays are cast."""
+    return max(1, round(SHARE * rays))
 
 
 def per_point() -> tuple[Array, Array, Array]:
@@ -194,8 +200,8 @@ def _direct(scene: Room, points: Array, normals: Array) -> Array:
 
     area = size[1] * size[2]
     fill_area = np.linalg.norm(fill_along) * np.linalg.norm(fill_up)
-    light += _area(scene, start, normals, window, lambda p: np.array([1.0, 0, 0]), 96, 1) * SKY * area
-    light += _area(scene, start, normals, fill, lambda p: np.array([0, 1.0, 0]), 48, 2) * FILL * fill_area
+    light += _area(scene, start, normals, window, lambda p: np.array([1.0, 0, 0]), _some(96), 1) * SKY * area
+    light += _area(scene, start, normals, fill, lambda p: np.array([0, 1.0, 0]), _some(48), 2) * FILL * fill_area
     return light + _sun(scene, start, normals)
 
 
@@ -238,8 +244,8 @@ def _lamp(scene: Room, points: Array, normals: Array) -> Array:
         return side / np.linalg.norm(side, axis=1, keepdims=True)
 
     area = 2 * np.pi * (wide + narrow) / 2 * (high - low)
-    light = _area(scene, start, normals, shade, outward, 48, 3) * SHADE * area
-    return light + _area(scene, start, normals, bulb, towards, 40, 4) * BULB * (4 * np.pi * 0.035**2)
+    light = _area(scene, start, normals, shade, outward, _some(48), 3) * SHADE * area
+    return light + _area(scene, start, normals, bulb, towards, _some(40), 4) * BULB * (4 * np.pi * 0.035**2)
 
 
 def sun_share(start: Array, pair: Array, spread_degrees: float = 1.1) -> tuple[Array, Array]:
@@ -255,9 +261,9 @@ def _sun(scene: Room, start: Array, normals: Array) -> Array:
     """Sunlight through the window."""
     total = np.zeros(len(start))
     facing = np.flatnonzero(normals @ -SUN_TRAVEL > 0)
-    for index in range(40):
+    for index in range(_some(40)):
         total[facing] += sun_share(start[facing], spread(len(facing), index, 5))[1]
-    return (total / 40 * np.maximum(normals @ -SUN_TRAVEL, 0))[:, None] * SUN
+    return (total / _some(40) * np.maximum(normals @ -SUN_TRAVEL, 0))[:, None] * SUN
 
 
 def _gather(scene: Room, points: Array, leaving: Array, count: int, seed: int) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .room_cameras import HEIGHT, WIDTH, View, views
+from .room_cameras import View, views
 from .room_light import SUN, Room, at_corners, bake, cast, room, spread, sun_share
 
 Array = np.ndarray
@@ -12,30 +12,39 @@ EXPOSURE = 1.3
 
 def render_view(index: int) -> Array:
     """The picture of one view, uint8 (240, 320, 3), with the view's exposure and sensor noise; always the same."""
-    view = views()[index]
-    rng = np.random.default_rng(1000 + index)
-    total = np.zeros((HEIGHT * WIDTH, 3))
-    for row in range(GRID):
-        for column in range(GRID):
-            inside = (np.array([column, row]) + rng.random((HEIGHT * WIDTH, 2))) / GRID
+    return render(views()[index], index)
+
+
+def render(view: View, index: int, grid: int = GRID) -> Array:
+    """The picture of any view, uint8 (h, w, 3), of grid x grid rays a pixel; the index decides what is random."""
+    rng, pixels = np.random.default_rng(1000 + index), view.height * view.width
+    total = np.zeros((pixels, 3))
+    for row in range(grid):
+        for column in range(grid):
+            inside = (np.array([column, row]) + rng.random((pixels, 2))) / grid
             origins, directions = rays(view, inside)
-            first = LOBES * (row * GRID + column)
-            lobes = np.stack([spread(HEIGHT * WIDTH, first + k, 2000 + index) for k in range(LOBES)])
+            first = LOBES * (row * grid + column)
+            lobes = np.stack([spread(pixels, first + k, 2000 + index) for k in range(LOBES)])
             total += developed(radiance(origins, directions, lobes) * EXPOSURE * view.exposure)
-    return sensor(encoded(total / GRID**2).reshape(HEIGHT, WIDTH, 3), view.noise, rng)
+    return sensor(encoded(total / grid**2).reshape(view.height, view.width, 3), view.noise, rng)
 
 
 def render_labels(index: int) -> Array:
     """The label of what each pixel's centre sees, uint8 (240, 320)."""
-    origins, directions = rays(views()[index], np.full((HEIGHT * WIDTH, 2), 0.5))
+    return labels_of(views()[index])
+
+
+def labels_of(view: View) -> Array:
+    """The label of what the centre of each pixel of any view sees, uint8 (h, w)."""
+    origins, directions = rays(view, np.full((view.height * view.width, 2), 0.5))
     face, _ = cast(room().seen, origins, directions)
-    return np.where(face >= 0, room().face_label[face], 0).astype(np.uint8).reshape(HEIGHT, WIDTH)
+    return np.where(face >= 0, room().face_label[face], 0).astype(np.uint8).reshape(view.height, view.width)
 
 
 def rays(view: View, inside: Array) -> tuple[Array, Array]:
     """Origins and unit directions (n, 3) of rays through every pixel at a place inside it (n, 2; 0 to 1)."""
-    y, x = np.divmod(np.arange(HEIGHT * WIDTH), WIDTH)
-    x, y = (x + inside[:, 0] - WIDTH / 2) / view.focal, (y + inside[:, 1] - HEIGHT / 2) / view.focal
+    y, x = np.divmod(np.arange(view.height * view.width), view.width)
+    x, y = (x + inside[:, 0] - view.width / 2) / view.focal, (y + inside[:, 1] - view.height / 2) / view.focal
     directions = np.stack([x, -y, -np.ones_like(x)], axis=1) @ view.camera_to_world[:3, :3].T
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return np.broadcast_to(view.camera_to_world[:3, 3], directions.shape), directions

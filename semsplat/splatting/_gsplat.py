@@ -275,3 +275,13 @@ def operations() -> Operations:
     return Operations(
         gsplat.fully_fused_projection, gsplat.isect_tiles, gsplat.isect_offset_encode, gsplat.rasterize_to_pixels
     )
+
+
+def rendered(gaussians: Gaussians, camera: Camera, values: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
+    """W @ values by gsplat's own ``rasterization``, as its users call it: the rival of benchmarks, not used to draw."""
+    operations()
+    import gsplat
+
+    g, view, lens = gaussians, camera.world_to_camera, camera.intrinsics
+    cameras = view.to(g.means)[None], lens.to(g.means)[None], camera.width, camera.height
+    return gsplat.rasterization(g.means, g.quats, g.scales, g.opacities, values, *cameras, near_plane=NEAR)[0][0]
