@@ -6,13 +6,14 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from .. import __version__
 from ..splatting.errors import InputError, SemsplatError
 from ..splatting.files import reason
 from . import cli_export, cli_meaning
 from .arguments import Count, Density, Device, File, Number, Out, Outside, Positional, Protocol, Text, parse, sayer
+from .many import joined, others, quiet_others
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,14 +71,17 @@ class Train:
 
     Where there are no poses, COLMAP finds them first; masks/ beside the photos (white is the thing) or transparency say
     what counts, and are needed where a thing turns before a camera on a tripod. Ctrl-C saves and stops; --resume goes
-    on.
+    on. Several processes, on one machine or many that share the folder:
+    torchrun --nproc-per-node 2 --no-python semsplat train ...
     """
+
+    MANY: ClassVar = True
 
     out: Out  # folder of the scene
     source: Positional[File] = None  # the photos; --resume remembers them
     resume: bool = False  # go on with the fit in the folder
     overwrite: bool = False  # begin anew in a folder that holds a scene
-    steps: Count = None  # optimizer steps, one photo each (3000; 30000 on a GPU)
+    steps: Count = None  # optimizer steps, --batch photos each (until 3000 photos are looked at; 30000 on a GPU)
     minutes: Number = None  # time budget instead of a number of steps
     cap: Count = None  # never more Gaussians than this (30000; 1000000 on a GPU)
     resolution: Count = None  # pixels on the longest side of the photos (512; 1600 on a GPU)
@@ -90,6 +94,7 @@ class Train:
     density: Density = None  # how Gaussians are added and removed (mcmc)
     sh_degree: Count = None  # how much colours change with the side one looks from, 0 to 3 (3)
     seed: Count = None  # of all that is random (0)
+    batch: Count = None  # photos looked at in a step, by all processes together (one each)
     device: Device = "auto"  # auto takes an NVIDIA GPU when there is one, and says so
     tensorboard: bool = False  # also write TensorBoard files, to the scene folder
     view: bool = False  # show the scene in the browser while it grows, and afterwards until Ctrl-C
@@ -104,7 +109,7 @@ class Train:
 
         options = dataclasses.asdict(self)
         view, port = options.pop("view"), options.pop("port")
-        if view:
+        if view and not others():
             from .viewer import beside
 
             request = Request(folder=options.pop("out"), **options)
@@ -229,11 +234,13 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"semsplat {__version__}")
         return
-    command = parse(COMMANDS, DESCRIPTION, arguments)
+    with quiet_others():
+        command = parse(COMMANDS, DESCRIPTION, arguments)
     from rich.console import Console
 
     try:
-        status = command.run(Console())
+        with joined(command):
+            status = command.run(Console(quiet=others()))
     except SemsplatError as error:
         status = _complain(str(error))
     except KeyboardInterrupt:

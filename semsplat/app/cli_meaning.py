@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from .arguments import Count, Device, File, Number, OutFile, Positional, Text
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 class Distill:
     """Give the Gaussians of a scene the features of a 2D model, the teacher; semsplat models lists them.
 
-    Works on a fitted scene, and with -o on anybody's .ply without photos: then it chooses its own cameras.
+    Works on a fitted scene, and with -o on anybody's .ply without photos: then it chooses its own cameras. Several
+    processes share the photos: torchrun --nproc-per-node 2 --no-python semsplat distill ...
     """
+
+    MANY: ClassVar = True
 
     scene: Positional[Path]  # folder of the scene, or a file of Gaussians
     teacher: str  # labels, sam, lseg, tipsv2, clip, dino, appearance, folder

@@ -12,6 +12,7 @@ from ..distill.field import StoredField
 from ..distill.teachers import open_teacher
 from ..distill.teachers.base import Options, Teacher
 from ..splatting import capture as captures
+from ..splatting import processes
 from ..splatting.capture.types import Frame, Lens
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
@@ -38,9 +39,8 @@ def run(request: Distill, console: Console) -> int:
     device = plans.pick_device(request.device)
     if request.scene.is_file():
         _check_teacher_of_file(request)
-        opened = as_scene(request, device, console)
-    else:
-        opened = Scene.open(request.scene)
+        processes.first(as_scene, request, device, console)
+    opened = Scene.open(request.out if request.out is not None and request.scene.is_file() else request.scene)
     if request.method != "lift":
         return distill_joint.run(request, opened, _options(request, opened, device, console), console)
     teacher = open_teacher(request.teacher, _options(request, opened, device, console))
@@ -52,7 +52,7 @@ def run(request: Distill, console: Console) -> int:
             gaussians = opened.gaussians.to(device)
             stored = lifted(gaussians, teacher, made, training, held_out, request, console, told, show)
     stored.facts["seconds"] = round(time.monotonic() - began, 1)
-    finish(opened, stored, console)
+    processes.first(finish, opened, stored, console)
     return 0
 
 

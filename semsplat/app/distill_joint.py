@@ -10,6 +10,7 @@ from ..distill import fit_joint
 from ..distill.fit_joint import Together
 from ..distill.teachers import open_teacher
 from ..distill.teachers.base import Options
+from ..splatting import processes
 from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
 from . import scene as scenes
@@ -29,7 +30,7 @@ def run(request: Distill, opened: Scene, options: Options, console: Console) -> 
     """
     began = time.monotonic()
     wanted = as_fitted(request, opened)
-    scenes.claim(wanted.folder)
+    processes.first(scenes.claim, wanted.folder)
     teacher = open_teacher(request.teacher, options)
     training, held_out = photos(opened, teacher, console)
     say(console, f"Teacher: {teacher.name}, {teacher.channels} channels; device: {options.device.type}.")
@@ -61,7 +62,7 @@ def run(request: Distill, opened: Scene, options: Options, console: Console) -> 
         codes, decoder = codes * made_for[0].unit, made.basis.rows
     stored = stored_field(gaussians, teacher, made, codes, decoder, reliability, facts, held_out)
     stored.facts["seconds"] = round(time.monotonic() - began, 1)
-    finish(fitted, stored, console)
+    processes.first(finish, fitted, stored, console)
     return 0
 
 
@@ -83,6 +84,6 @@ def as_fitted(request: Distill, opened: Scene) -> Request:
         frames = {name: config[name] for name in ("resolution", "eval", "outside_mask")}
     except (KeyError, TypeError) as error:
         raise InputError(f"{opened.folder / scenes.CONFIG} is not whole ({error}); fit the scene again.") from error
-    fit |= {"steps": int(steps), "minutes": None}
+    fit |= {"steps": int(steps), "minutes": None, "batch": max(fit.get("batch", 1), processes.count())}
     generated = bool(config.get("generated"))
     return Request(request.out, source, device=request.device, generated=generated, **frames, **fit)

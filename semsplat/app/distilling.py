@@ -14,6 +14,7 @@ from ..distill import field as fields
 from ..distill import fit, maps
 from ..distill.field import StoredField
 from ..distill.teachers.base import Teacher
+from ..splatting import processes
 from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
@@ -37,8 +38,8 @@ def photos(opened: Scene, teacher: Teacher, console: Console) -> tuple[list[Fram
     if opened.config.get(scenes.OWN_CAMERAS):
         if not teacher.uses_pixels:
             raise InputError(f"{teacher.name} goes by the names of photos, and {opened.folder} has none of its own.")
-        render_again(opened, torch.device("cpu"))
-    elif any(not view.pixels.is_file() for view in opened.views):
+        processes.first(render_again, opened, torch.device("cpu"))
+    elif processes.any_of(any(not view.pixels.is_file() for view in opened.views)):
         evaluate.prepare_again(opened, counter(console, "preparing photos"))
     known = [view for view in opened.views if teacher.has(view.name)]
     training = [view.frame for view in known if not view.held_out]
@@ -86,7 +87,7 @@ def arriving(folder: Path, teacher: Teacher, made: maps.Maps) -> Iterator[Callab
     Nothing half-done is left when the work inside ends early.
     """
     path = folder / fields.FIELDS / f"{teacher.name}.safetensors"
-    is_new = not path.exists()
+    is_new = processes.is_first() and not path.exists()
 
     def show(gaussians: Gaussians, so_far: fit.Lifted) -> None:
         if is_new:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from ..splatting import processes
 from ..splatting.errors import SemsplatError
 from ..splatting.files import replacing
 from ..splatting.train_types import Progress
@@ -50,12 +51,13 @@ class Facts:
 
 
 class Live:
-    """The side of whoever works."""
+    """The side of whoever works; of several processes the first one speaks and listens."""
 
     def __init__(self, folder: Path, what: str, obeys: bool = True) -> None:
         self._folder, self._what, self._obeys = folder, what, obeys
         self._last: Facts | None = None
         self._told = 0.0
+        self._speaks = processes.is_first()
 
     def show(self, progress: Progress) -> None:
         """Tell how a fit goes."""
@@ -72,12 +74,13 @@ class Live:
         if self._is_due():
             self._tell(Facts(self._what, done, of, text, seconds_left, "running", self._obeys))
 
-    def wishes_stop(self) -> bool:
-        """Whether a watcher wants an end; waits as long as one wants a pause."""
+    def wishes_stop(self, meanwhile: Callable[[], None] = lambda: None) -> bool:
+        """Whether a watcher wants an end; waits as long as one wants a pause, and calls ``meanwhile`` now and then."""
         wish = self._read()
         if wish == "pause" and self._last is not None:
             while wish not in ("resume", "stop"):
                 self._tell(replace(self._last, state="paused", at=time.time()))
+                meanwhile()
                 time.sleep(EVERY)
                 wish = self._read()
             self._tell(replace(self._last, state="running", at=time.time()))
@@ -85,12 +88,12 @@ class Live:
 
     def end(self) -> None:
         """Nothing goes on any more."""
-        for name in (LIVE, WISH):
+        for name in (LIVE, WISH) if self._speaks else ():
             with contextlib.suppress(OSError):
                 (self._folder / name).unlink(missing_ok=True)
 
     def _is_due(self) -> bool:
-        return time.monotonic() - self._told >= EVERY
+        return self._speaks and time.monotonic() - self._told >= EVERY
 
     def _tell(self, facts: Facts) -> None:
         self._told, self._last = time.monotonic(), facts
@@ -98,6 +101,8 @@ class Live:
             temporary.write_text(json.dumps(asdict(facts)), encoding="utf-8")
 
     def _read(self) -> str:
+        if not self._speaks:
+            return ""
         path = self._folder / WISH
         try:
             text = path.read_text(encoding="utf-8").strip()

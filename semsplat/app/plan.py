@@ -10,6 +10,7 @@ import torch
 
 from .. import __version__
 from ..splatting import capture as captures
+from ..splatting import processes
 from ..splatting.capture import Capture, Frame
 from ..splatting.errors import DeviceError, InputError
 from ..splatting.train_types import TrainConfig
@@ -18,7 +19,7 @@ from . import scene
 HELD_OUT_EVERY = 8
 TOGETHER = "with_features"  # in config.json: codes were fitted with the colours
 _FRAME_OPTIONS = ("resolution", "eval", "outside_mask", "frames")
-_CHANGEABLE = ("steps", "minutes", "cap")  # what --resume may give anew
+_CHANGEABLE = ("steps", "minutes", "cap", "batch")  # what --resume may give anew
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Request:
     density: str | None = None
     sh_degree: int | None = None
     seed: int | None = None
+    batch: int | None = None
     device: str = "auto"
     tensorboard: bool = False
     frames: int | None = None  # so many photos of a folder, or frames of a video, are used
@@ -79,7 +81,9 @@ def pick_device(wanted: str) -> torch.device:
         raise InputError(f"There is no device '{wanted}'; use auto, cpu or cuda.")
     if wanted == "cuda" and not torch.cuda.is_available():
         raise DeviceError("--device cuda was asked for, but torch sees no NVIDIA GPU; use --device cpu or auto.")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return processes.own_gpu()
 
 
 def divide(found: Capture, frames: Sequence[Frame], every: int | None) -> tuple[list[Frame], list[Frame]]:
@@ -121,7 +125,9 @@ def fresh(request: Request, device: torch.device) -> Plan:
     given = {name: getattr(request, name) for name in _fit_options() if getattr(request, name) is not None}
     _check(request, given)
     outside = request.outside_mask or "unknown"
-    config = dataclasses.replace(defaults, **given)
+    config = dataclasses.replace(defaults, **{"batch": processes.count(), **given})
+    if request.steps is None:  # as many photos are looked at, whatever the batch
+        config = dataclasses.replace(config, steps=-(-defaults.steps // config.batch))
     return Plan(request.source, resolution, request.eval, outside, request.generated, config, request.frames)
 
 
@@ -155,6 +161,7 @@ def resumed(request: Request) -> Plan:
     _check(request, given)
     if "steps" in given and "minutes" not in given:
         given["minutes"] = None  # a number of steps takes the place of a time budget
+    given.setdefault("batch", max(config.batch, processes.count()))
     return dataclasses.replace(plan, config=dataclasses.replace(config, **given))
 
 
@@ -164,12 +171,17 @@ def _fit_options() -> list[str]:
 
 def _check(request: Request, given: dict[str, Any]) -> None:
     """Say no to numbers that make no sense, before any work."""
-    least = {"steps": 1, "cap": 1, "minutes": 1e-3, "sh_degree": 0, "resolution": 8, "eval": 0, "frames": 3}
+    least = {"steps": 1, "cap": 1, "minutes": 1e-3, "sh_degree": 0, "resolution": 8, "eval": 0, "frames": 3, "batch": 1}
     asked = {**given, **{name: getattr(request, name) for name in ("resolution", "eval", "frames")}}
     for name, low in least.items():
         value = asked.get(name)
         if value is not None and not value >= low:
             raise InputError(f"--{name.replace('_', '-')} {value} is too small; the least is {low:g}.")
+    if given.get("batch", processes.count()) < processes.count():
+        raise InputError(
+            f"--batch {given['batch']} leaves some of the {processes.count()} processes without a photo; "
+            f"give --batch {processes.count()} or more, or start fewer processes."
+        )
     if given.get("sh_degree", 0) > 3:
         raise InputError(f"--sh-degree {given['sh_degree']} is too large; the most is 3.")
     if given.get("density", "mcmc") not in ("mcmc", "classic"):

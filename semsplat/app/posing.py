@@ -5,6 +5,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from ..splatting import capture as captures
+from ..splatting import processes
 from ..splatting.capture import Capture, placed, sfm
 from . import scene
 from .plan import Plan, Request
@@ -14,20 +15,21 @@ from .progress import counter, say
 def capture_of(plan: Plan, request: Request, console: Console) -> Capture:
     """The capture of a plan. Poses that were found for the folder are used again.
 
+    Of several processes the first one finds them.
+
     Raises:
         InputError: the source cannot be used, or its photos cannot be placed.
     """
     poses = request.folder / scene.POSES
-    if request.resume and (poses / placed.FILE).is_file():
+    if processes.any_of(request.resume and (poses / placed.FILE).is_file()):
         return captures.load(poses)
     if not captures.needs_poses(plan.source):
         return captures.load(plan.source)
     say(console, f"{plan.source} states no poses: finding them (COLMAP).")
     options = sfm.Options(plan.frames, plan.outside_mask != "kept")
     try:
-        sfm.place(
-            plan.source, request.folder / scene.CACHE, poses, options, staged(console), lambda text: say(console, text)
-        )
+        cache, report = request.folder / scene.CACHE, staged(console)
+        processes.first(sfm.place, plan.source, cache, poses, options, report, lambda text: say(console, text))
     except KeyboardInterrupt:
         say(console, "Stopped while finding poses; the same command goes on where it was.")
         raise

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ..distill.fit_joint import Together
 from ..splatting import capture as captures
+from ..splatting import processes
 from ..splatting import train as fitting
 from ..splatting.capture import Capture, Frame
 from ..splatting.capture.suspect import SUSPECT
@@ -37,7 +38,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
 def run(request: Request, console: Console, meaning: Meaning | None = None) -> int:
-    """Fit, save, score; returns the exit status.
+    """Fit, save, score; returns the exit status. Of several processes the first one writes, and all come by here.
 
     Args:
         meaning: given the training and held-out photos, what is to be fitted together with the colours.
@@ -45,7 +46,7 @@ def run(request: Request, console: Console, meaning: Meaning | None = None) -> i
     Raises:
         SemsplatError: anything that the person at the keyboard can mend.
     """
-    scene.claim(request.folder, request.resume, request.overwrite)
+    processes.first(scene.claim, request.folder, request.resume, request.overwrite)
     device = plans.pick_device(request.device)
     say(console, f"Device: {device.type} ({plans.why(device, request.device)}).")
     plan = plans.resumed(request) if request.resume else plans.fresh(request, device)
@@ -58,20 +59,20 @@ def run(request: Request, console: Console, meaning: Meaning | None = None) -> i
     )
     frames = plans.masked(frames, plan.outside_mask)
     training, held_out = plans.divide(found, frames, plan.eval)
-    scene.sweep(request.folder) if request.resume else scene.clear(request.folder)
+    processes.first(scene.sweep if request.resume else scene.clear, request.folder)
     together = meaning(training, held_out) if meaning else None
-    scene.write_json(request.folder / scene.CONFIG, plan.as_json(device) | ({plans.TOGETHER: True} if together else {}))
-    scene.write_cameras(request.folder, frames, held_out)
+    config = plan.as_json(device) | ({plans.TOGETHER: True} if together else {})
+    processes.first(scene.write_json, request.folder / scene.CONFIG, config)
+    processes.first(scene.write_cameras, request.folder, frames, held_out)
     say(console, _intention(plan, found, training, held_out))
     stopped = _fit(request, plan, found, training, state, device, console, together)
     if stopped is not None and together:
         say(console, f"Stopped at step {stopped.step} of {stopped.steps}; a fit with features begins again next time.")
         return INTERRUPTED
     if stopped is not None:
-        again = f"semsplat train -o {request.folder} --resume"
-        say(console, f"Stopped at step {stopped.step} of {stopped.steps} and saved. Go on with: {again}")
+        say(console, f"Stopped at step {stopped.step} of {stopped.steps} and saved. {_again(request.folder)}")
         return INTERRUPTED
-    _finish(request.folder, training, held_out, device, console)
+    processes.first(_finish, request.folder, training, held_out, device, console)
     return 0
 
 
@@ -102,42 +103,81 @@ def _fit(
     device: torch.device, console: Console, together: Together | None,
 ) -> Progress | None:  # fmt: skip
     """Run the loop to its end and save; where it was stopped by Ctrl-C, the last progress."""
-    last, saved_at, shown = None, -SAVE_EVERY, Shown(request.folder)
+    last, keep = None, Keeper(request.folder)
     with (
         Watch(console) as watch,
         interruptions() as stop,
-        Board(request.folder, request.tensorboard) as board,
+        Board(request.folder, request.tensorboard and processes.is_first()) as board,
         live(request.folder, FITTING) as told,
     ):
         warm_up(device, plan.config, watch.say)
-        if state is None:
-            gaussians = start(_with_points(request, found, training, watch), plan.config, training).to(device)
-        else:
-            state.tensors = {name: tensor.to(device) for name, tensor in state.tensors.items()}
-            gaussians = state.gaussians
+        state = _begun(request, plan, found, training, state, together, watch)
+        state.tensors = {name: tensor.to(device) for name, tensor in state.tensors.items()}
         extra: dict[str, Any] = {}
         if together is not None:
-            gaussians = gaussians.replace(features=gaussians.means.new_zeros(len(gaussians), together.dimension))
             extra = {"feature_loss": together.loss, "feature_geometry": together.feature_geometry}
-        loop = fitting.train(gaussians, training, plan.config, state=state, stop=stop.is_set, **extra)
-        for last in loop:
-            watch.show(last)
-            board.add(last)
-            if time.monotonic() - saved_at >= SAVE_EVERY:
-                _save(request.folder, last)
-                saved_at = shown.at = time.monotonic()
-            elif shown.due():
-                shown.write(last)
-            told.show(last)
-            if told.wishes_stop():
-                stop.set()
+        loop = fitting.train(state.gaussians, training, plan.config, state=state, stop=stop.is_set, **extra)
+        try:
+            for last in loop:
+                if together is not None:
+                    together.learn()
+                watch.show(last)
+                board.add(last)
+                keep.see(last)
+                told.show(last)
+                if told.wishes_stop(meanwhile=processes.hold):
+                    stop.set()
+        except processes.Lost:
+            if last is not None:
+                keep.save(last)
+                watch.say(f"Step {last.step} is saved. {_again(request.folder)}")
+            raise
+        stopped = processes.any_of(stop.is_set())
         if last is not None:
-            _save(request.folder, last)
-        elif stop.is_set():
+            keep.save(last)
+        elif stopped:
             raise KeyboardInterrupt  # before the first step: there is nothing new to save
         else:
             watch.say("Nothing is left to fit; give more --steps or --minutes to go on.")
-    return last if stop.is_set() else None
+    return last if stopped else None
+
+
+def _begun(
+    request: Request, plan: Plan, found: Capture, training: list[Frame], state: TrainState | None,
+    together: Together | None, watch: Watch,
+) -> TrainState:  # fmt: skip
+    """The state that the fit goes on from, on the CPU: what was saved, or a beginning; the same in all processes."""
+    if state is None and processes.is_first():
+        gaussians = start(_with_points(request, found, training, watch), plan.config, training)
+        if together is not None:
+            gaussians = gaussians.replace(features=gaussians.means.new_zeros(len(gaussians), together.dimension))
+        state = fitting.begin(gaussians, plan.config)
+    state = state or TrainState({})
+    tensors, (numbers, curve) = processes.of_first(state.tensors, (state.numbers, state.curve))
+    return TrainState(tensors, numbers, [tuple(point) for point in curve])
+
+
+class Keeper:
+    """Saves now and then, and shows the scene between saves; in the first process only."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._shown = folder, Shown(folder)
+        self._saved_at = -SAVE_EVERY
+
+    def see(self, progress: Progress) -> None:
+        """After every step: do what is due."""
+        if not processes.is_first():
+            return
+        if time.monotonic() - self._saved_at >= SAVE_EVERY:
+            self.save(progress)
+            self._saved_at = self._shown.at = time.monotonic()
+        elif self._shown.due():
+            self._shown.write(progress)
+
+    def save(self, progress: Progress) -> None:
+        """Save the state and the scene."""
+        if processes.is_first():
+            _save(self._folder, progress)
 
 
 class Shown:
@@ -175,6 +215,10 @@ def _with_points(request: Request, found: Capture, training: list[Frame], watch:
     return dataclasses.replace(found, points=points, colors=colors)
 
 
+def _again(folder: Path) -> str:
+    return f"Go on with: semsplat train -o {folder} --resume"
+
+
 def _save(folder: Path, progress: Progress) -> None:
     scene.save_checkpoint(folder, progress.state)
     scene.write_gaussians(folder, progress.gaussians)
@@ -206,7 +250,10 @@ def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: 
 def _intention(plan: Plan, found: Capture, training: list[Frame], held_out: list[Frame]) -> str:
     camera = training[0].camera
     length = f"{plan.config.minutes:g} minutes" if plan.config.minutes else f"{plan.config.steps} steps"
+    if plan.config.batch > 1:
+        length += f" of {plan.config.batch} photos"
+    many = f" {processes.count()} processes share the photos." if processes.count() > 1 else ""
     return (
         f"Fitting {len(training)} photos of {camera.width} x {camera.height} ({len(held_out)} held out), "
-        f"{len(found.points):,} points, {length}, at most {plan.config.cap:,} Gaussians."
+        f"{len(found.points):,} points, {length}, at most {plan.config.cap:,} Gaussians.{many}"
     )

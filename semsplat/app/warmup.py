@@ -1,5 +1,6 @@
 """The first step of the first fit on a machine compiles kernels; done here, before any clock runs, and said so."""
 
+import dataclasses
 import tempfile
 import threading
 import time
@@ -44,6 +45,6 @@ def _one_step(folder: Path, device: torch.device, config: TrainConfig) -> None:
     make = torch.Generator().manual_seed(0)
     points = torch.rand(16, 3, generator=make) - 0.5
     capture = Capture((), points, torch.rand(16, 3, generator=make))
-    tiny = TrainConfig(steps=2, cap=32, density=config.density, sh_degree=config.sh_degree, seed=config.seed)
+    tiny = dataclasses.replace(config, steps=2, minutes=None, cap=32)
     for _ in fitting.train(start(capture, tiny, frames).to(device), frames, tiny):
         pass

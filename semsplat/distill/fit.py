@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..splatting import processes
 from ..splatting.average import Averaged, average
 from ..splatting.blend import Blend
 from ..splatting.camera import Camera
@@ -46,7 +47,10 @@ class Lifted:
 
 @dataclass
 class Views:
-    """Views with maps, one at a time, as often as wanted; blends are kept as long as memory allows."""
+    """Views with maps, one at a time, as often as wanted; blends are kept as long as memory allows.
+
+    Going over them goes over this process's share.
+    """
 
     gaussians: Gaussians
     frames: Sequence[Frame]
@@ -58,11 +62,12 @@ class Views:
     _done: int = 0
 
     def __iter__(self) -> Iterator[tuple[str, Blend, SeenMap]]:
-        for frame in self.frames:
+        own = processes.share(self.frames)
+        for frame in own:
             yield frame.name, self.blend(frame), self.map(frame.name)
             self._done += 1
             if self.report is not None:
-                self.report(min(self._done, self.planned * len(self.frames)), self.planned * len(self.frames))
+                self.report(min(self._done, self.planned * len(own)), self.planned * len(own))
 
     def map(self, name: str) -> SeenMap:
         """On the device of the Gaussians."""
@@ -96,10 +101,12 @@ def lift(
 ) -> Lifted:
     """Codes and reliability of the Gaussians from the maps of the frames; views stream, the Gaussians decide where.
 
+    Several processes share the views, and all have the result.
+
     Args:
         sweeps: conjugate-gradient sweeps after the mean, 0 leaves the mean; and again in each robust round.
         rounds: robust rounds; 0 believes every view alike.
-        report: called with (views done, views planned over all passes).
+        report: called with (views done, views planned over all passes), those of this process.
         keep: bytes of memory for matrices of views.
         arrived: called with what is known after 1, 2, 4, 8 ... views, for those who watch.
 
@@ -142,6 +149,7 @@ def mean(
         moments += here.double().sum((0, 1)).cpu()
         if arrived is not None and number & (number - 1) == 0:
             arrived(Lifted(_over(total, mass), (mass > 0).float()))
+    processes.add([total, squares, mass, mass2, moments])
     codes = _over(total, mass)
     middle, square = moments[:-2] / moments[-1].clamp_min(1e-20), moments[-2] / moments[-1].clamp_min(1e-20)
     variance = max(float(square - middle.square().sum()), 1e-20)
@@ -226,5 +234,6 @@ def held_out(
             cosine = both / (drawn * seen.lengths).clamp_min(1e-20)
             each = (errors, there.square(), cosine, torch.ones_like(weight))
             sums += torch.stack([(weight * one).double().sum() for one in each]).cpu()
+    processes.add([sums])
     error, square, cosine, weight = sums.tolist()
     return (max(error, 0.0) / max(square, 1e-30)) ** 0.5, cosine / max(weight, 1e-30)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..splatting import processes
 from ..splatting.average import average
 from ..splatting.blend import Blend
 from ..splatting.capture.types import Frame
@@ -24,7 +25,7 @@ DECODER_RATE = 1e-3  # learning rate of the decoder, in lengths of its rows at t
 
 
 class Together:
-    """The feature loss of one fit, and the decoder that is learned in it.
+    """The feature loss of one fit, and the decoder that is learned in it: call :meth:`learn` after every step.
 
     Codes are fitted in units of the maps' mean length, so that the trainer's rate suits any teacher.
     """
@@ -58,7 +59,6 @@ class Together:
     @property
     def decoder(self) -> Float[Tensor, "d c"]:
         """From the trainer's codes to features."""
-        self._learn()
         return self.unit * self._decoder.detach()
 
     def loss(self, blend: Blend, frame: Frame, features: Float[Tensor, "n d"]) -> Tensor | None:
@@ -66,7 +66,6 @@ class Together:
 
         Codes are drawn at half the photo's size, or as the geometry is, and never at less.
         """
-        self._learn()
         width, height = -(-frame.camera.width // 2), -(-frame.camera.height // 2)
         if frame.name not in self.maps.paths or blend.camera.width < width:
             return None
@@ -86,9 +85,15 @@ class Together:
             error = self.unit * image - wanted
         return (share * error.abs()).sum() / (share.sum() * error.shape[-1])
 
-    def _learn(self) -> None:
-        """Move the decoder by the gradient of the last step."""
-        if self._adam is not None and self._decoder.grad is not None:
+    def learn(self) -> None:
+        """Move the decoder by the gradient of the step that is over; all processes by the sum of theirs."""
+        if self._adam is None:
+            return
+        gradient = self._decoder.grad if self._decoder.grad is not None else torch.zeros_like(self._decoder)
+        compared = torch.tensor([float(self._decoder.grad is not None)])
+        processes.add([gradient, compared])
+        if compared > 0:
+            self._decoder.grad = gradient
             self._adam.step()
             self._adam.zero_grad()
 

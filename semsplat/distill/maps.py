@@ -10,8 +10,8 @@ the name of a photo (labels, folder) are always asked again, for their files may
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..splatting import processes
 from ..splatting.average import average
 from ..splatting.capture.photos import slug
 from ..splatting.capture.types import Frame
@@ -88,13 +89,13 @@ def make(
     basis_from: Sequence[str] | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> Maps:
-    """The teacher's maps of all frames that it has something for.
+    """The teacher's maps of all frames that it has something for. Several processes share the photos.
 
     Args:
-        folder: for the files; those of other photos in it are removed.
+        folder: for the files; those of other photos in it are removed. One for all processes.
         dimension: numbers kept of each feature; the teacher's own channels where those are no more.
         basis_from: names of the photos that the scene's basis is made from (all).
-        report: called with (done, total).
+        report: called with (done, total), of this process's share.
 
     Raises:
         InputError: the teacher has nothing for any of the photos, gives what cannot be used, or the disk is full.
@@ -103,11 +104,11 @@ def make(
     if not seen:
         raise InputError(f"{teacher.name} has a map for none of the {len(frames)} photos, as '{frames[0].name}'.")
     paths = {frame.name: folder / f"{slug(frame.name)}.safetensors" for frame in seen}
-    for stray in set(folder.glob("*.safetensors")) - set(paths.values()):
-        stray.unlink()
+    processes.first(_remove, set(folder.glob("*.safetensors")) - set(paths.values()))
     exact = teacher.channels <= dimension
     rank = teacher.channels if exact else max(1, math.ceil(OWN_RANK * dimension))
-    for done, frame in enumerate(seen, 1):
+    own_part = processes.share(seen)
+    for done, frame in enumerate(own_part, 1):
         made_from = {"version": VERSION, "teacher": teacher.memory(), "exact": exact, "rank": rank}
         pixels = frame.read()
         made_from |= {
@@ -121,8 +122,14 @@ def make(
             with one_torch_thread(features.device):
                 _save(path, _checked(teacher, frame, pixels, features), rank, exact, made_from)
         if report is not None:
-            report(done, len(seen))
+            report(done, len(own_part))
+    processes.wait()
     return _opened(paths, dimension, set(basis_from if basis_from is not None else paths) & set(paths) or set(paths))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink()
 
 
 def image_of(frame: Frame, pixels: Tensor) -> Float[Tensor, "h w 3"]:
@@ -199,6 +206,8 @@ def _load(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _opened(paths: dict[str, Path], dimension: int, basis_from: set[str]) -> Maps:
     basis = scene_basis((_shadow(path) for name, path in paths.items() if name in basis_from), dimension)
+    rows, _ = processes.of_first({"rows": basis.rows})  # machines of different kinds differ in rounding
+    basis = replace(basis, **rows)
     maps = Maps(paths, basis, {})
     cosines, mass, grid = 0.0, 0.0, (0, 0)
     for name in paths:

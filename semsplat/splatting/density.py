@@ -4,6 +4,7 @@ Both ways change a :class:`TrainState` by rows only; parameters, Adam's moments 
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -22,6 +23,7 @@ CLASSIC_GRADIENT = 4e-4  # absolute gradient of the centre, in half pictures; gs
 CLASSIC_SMALL = 0.01  # of the scene's extent: smaller Gaussians are cloned, larger ones split
 CLASSIC_LARGE = 0.1  # of the extent: larger ones are pruned after the first opacity reset
 SPLIT_SHRINK = 1.6
+WATCHED = ("density.pull", "density.seen")  # statistics of the classic way, in the state
 
 
 def per_row(state: TrainState) -> list[str]:
@@ -128,13 +130,28 @@ def add_noise(state: TrainState, rate: float, generator: torch.Generator) -> Non
 # ------------------------------------------------------------------------------------------------------------- classic
 
 
-def watch_classic(state: TrainState, blend: Blend) -> None:
+def nothing_seen(state: TrainState, config: TrainConfig) -> list[Tensor]:
+    """Where :func:`watch` sums up the views of a step: how strongly they pull, and how many see; classic only."""
+    if config.density != "classic":
+        return []
+    return [torch.zeros_like(state.tensors[name]) for name in WATCHED]
+
+
+def watch(pulls: list[Tensor], blend: Blend, config: TrainConfig) -> None:
     """After each backward pass: sum up how strongly the picture pulls at each visible centre, in half pictures."""
-    pull = blend.center_gradients
+    if not pulls:
+        return
+    pull = config.batch * blend.center_gradients  # the loss was divided by it
     half = pull.new_tensor([blend.camera.width / 2, blend.camera.height / 2])
     seen = blend.footprints.visible & (pull.abs().sum(-1) > 0)
-    state.tensors["density.pull"] += torch.where(seen, (pull * half).norm(dim=-1), 0.0)
-    state.tensors["density.seen"] += seen.to(pull)
+    pulls[0] += torch.where(seen, (pull * half).norm(dim=-1), 0.0)
+    pulls[1] += seen.to(pull)
+
+
+def note(state: TrainState, pulls: Sequence[Tensor]) -> None:
+    """Add what the views of a step showed to what is known since the last refinement."""
+    for name, tensor in zip(WATCHED, pulls, strict=False):
+        state.tensors[name] += tensor
 
 
 def refine_classic(state: TrainState, config: TrainConfig, extent: float, generator: torch.Generator) -> None:

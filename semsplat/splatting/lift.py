@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from . import processes
 from .average import Averaged
 from .blend import Blend
 from .errors import InputError
@@ -42,7 +43,8 @@ def solve(views: Iterable[View], start: Float[Tensor, "n c"], sweeps: int) -> Fl
     (Hestenes and Stiefel 1952). Every sweep goes over the views once, with the two products and nothing else.
 
     Args:
-        views: gone over ``sweeps + 1`` times, so a list, or anything that makes its views anew; not a generator.
+        views: gone over ``sweeps + 1`` times, so a list, or anything that makes its views anew; not a generator. Of
+            several processes each gives those of its share, and all get the values of all views.
         start: usually :func:`lift`'s values. Gaussians that no view sees keep it.
 
     Raises:
@@ -56,6 +58,7 @@ def solve(views: Iterable[View], start: Float[Tensor, "n c"], sweeps: int) -> Fl
         still = blend.detach()
         residual += still.T @ (image - still @ values)
         mass += still.T @ (still @ values.new_ones(len(values), 1))
+    processes.add([residual, mass])
     scale = torch.where(mass > 0, 1.0 / mass.clamp_min(torch.finfo(mass.dtype).tiny), 0.0)
     direction = scale * residual
     energy = (residual * direction).sum(0)
@@ -64,6 +67,7 @@ def solve(views: Iterable[View], start: Float[Tensor, "n c"], sweeps: int) -> Fl
         for blend, _ in views:
             still = blend.detach()
             moved += still.T @ (still @ direction)
+        processes.add([moved])
         step = _divide(energy, (direction * moved).sum(0))
         values += step * direction
         residual -= step * moved

@@ -15,23 +15,24 @@ def adam(
     rate: float,
     step: int,
     rest: float | None = None,
+    betas: tuple[float, float] = BETAS,
 ) -> None:
     """One step of Adam (Kingma and Ba 2015) on ``parameter`` and its two moments, in place.
 
     Args:
         rate: learning rate; with ``rest``, of the first coefficient (n, 1, ...) only, and ``rest`` of the others.
-        step: 1 for the first.
+        step: 1 for the first. betas: how much of the two moments stays.
     """
-    rate = rate / (1 - BETAS[0] ** step)
-    rest = rate if rest is None else rest / (1 - BETAS[0] ** step)
-    correction = (1 - BETAS[1] ** step) ** 0.5
+    rate = rate / (1 - betas[0] ** step)
+    rest = rate if rest is None else rest / (1 - betas[0] ** step)
+    correction = (1 - betas[1] ** step) ** 0.5
     if parameter.numel() == 0:
         return
     if parameter.device.type == "cpu":
-        _compiled(parameter, gradient, first, second, rate, rest, correction)
+        _compiled(parameter, gradient, first, second, rate, rest, (*betas, EPSILON, correction))
         return
-    first.lerp_(gradient, 1 - BETAS[0])
-    second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+    first.lerp_(gradient, 1 - betas[0])
+    second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
     change = first / (second.sqrt() / correction + EPSILON)
     if rest == rate:
         parameter.sub_(change, alpha=rate)
@@ -40,13 +41,21 @@ def adam(
         parameter[:, 1:].sub_(change[:, 1:], alpha=rest)
 
 
-def _compiled(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, rate: float, rest: float, fix: float):
+def _compiled(
+    parameter: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    rate: float,
+    rest: float,
+    constants: tuple[float, float, float, float],
+) -> None:
     from ._kernels import adam as kernels
     from ._kernels import array, spread
 
     arrays = [array(t).reshape(len(parameter), -1) for t in (parameter, gradient, first, second)]
     number = arrays[0].dtype.type
-    common = [number(x) for x in (*BETAS, EPSILON, fix)]
+    common = [number(x) for x in constants]
     if rest == rate:
         spread(kernels.flat, parameter.numel(), *(a.reshape(-1) for a in arrays), number(rate), *common, least=16384)
     else:

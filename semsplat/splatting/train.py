@@ -4,19 +4,20 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import density
+from . import density, processes
 from .blend import Blend
 from .camera import Camera
 from .capture.types import Frame
 from .errors import InputError
 from .gaussians import Gaussians
 from .losses import photometric
-from .optimizer import adam
+from .optimizer import BETAS, adam
 from .splat import splat
 from .train_types import Progress, TrainConfig, TrainState, device_of
 
@@ -25,7 +26,7 @@ FeatureLoss = Callable[[Blend, Frame, Tensor], Tensor | None]  # (blend, frame, 
 MEAN_RATE, MEAN_RATE_END = 1.6e-4, 1.6e-6  # times the extent; as Kerbl et al. 2023 for 30,000 steps
 RATES = {"quats": 1e-3, "log_scales": 5e-3, "logit_opacities": 5e-2, "sh": 2.5e-3, "features": 2.5e-3}
 SH_REST = 1.0 / 20.0  # of the rate of the first coefficient
-SHORT = 30_000  # steps for which the rates are meant; a shorter fit moves means faster, up to FASTER times
+SHORT = 30_000  # photos looked at for which the rates are meant; a shorter fit moves means faster, up to FASTER times
 FASTER = 6.0
 SH_UNTIL = 0.4  # of the fit: all degrees of the spherical harmonics are in use from here on
 COARSE = ((0.08, 4), (0.25, 2))  # until these shares of the fit, pictures are so many times smaller
@@ -43,10 +44,11 @@ def begin(gaussians: Gaussians, config: TrainConfig) -> TrainState:
         for moment in ("adam_first", "adam_second"):
             tensors[f"{moment}.{name}"] = torch.zeros_like(tensors[name])
     if config.density == "classic":
-        for name in ("density.pull", "density.seen"):
+        for name in density.WATCHED:
             tensors[name] = torch.zeros_like(tensors["logit_opacities"])
     next_id = int(gaussians.ids.max()) + 1 if len(gaussians) else 0
-    numbers = {"step": 0, "seconds": 0.0, "rounds": 0, "refined_at": 0, "next_id": next_id, "psnr": math.nan}
+    numbers = {"step": 0, "views": 0, "seconds": 0.0, "rounds": 0, "refined_at": 0, "next_id": next_id}
+    numbers["psnr"] = math.nan
     return TrainState(tensors, numbers)
 
 
@@ -59,18 +61,21 @@ def train(
     stop: Callable[[], bool] | None = None,
     feature_geometry: bool = False,
 ) -> Iterator[Progress]:
-    """Fit ``gaussians`` to ``frames``, one view a step, and yield the facts after each.
+    """Fit ``gaussians`` to ``frames``, ``config.batch`` views a step, and yield the facts after each.
 
     The device of the Gaussians decides where it runs. Given ``state`` (of an earlier run), ``gaussians`` is not looked
-    at and the fit goes on there: bit for bit on the CPU when steps, and not minutes, are the limit.
+    at and the fit goes on there: bit for bit on the CPU when steps, and not minutes, are the limit. Several processes
+    (see :mod:`.processes`) that are given the same share the views of each step and all have its whole result: as one
+    process does with the same batch, but for the rounding of sums.
 
     Args:
         feature_loss: added to the loss; sees the blend without its geometry, so meaning never moves the shape.
-        stop: asked after each step; True ends the fit.
+        stop: asked after each step; True, in any process, ends the fit.
         feature_geometry: let the feature loss see the geometry, so that it moves the shape, too.
 
     Raises:
         InputError: fewer than two frames, or no Gaussians.
+        Lost: another process is gone; the state is that after the last step that was yielded.
     """
     if len(frames) < 2:
         raise InputError(f"Fitting needs at least 2 views, {len(frames)} given.")
@@ -78,16 +83,26 @@ def train(
     if len(state.tensors["means"]) == 0:
         raise InputError("Fitting needs at least one Gaussian to begin with.")
     extent = density.scene_extent(torch.stack([f.camera.center for f in frames]))
-    started = time.perf_counter() - state.numbers["seconds"]
+    fit = _Fit(frames, config, extent, time.perf_counter() - state.numbers["seconds"], feature_loss, feature_geometry)
     while (share := _share(state, config)) < 1.0:
         with one_torch_thread(device_of(state)):
-            loss, error = _step(state, frames, config, share, extent, feature_loss, feature_geometry)
-        state.numbers["step"] += 1
+            loss, error = _step(state, fit, share)
         _record(state, loss, error)
-        state.numbers["seconds"] = time.perf_counter() - started
         yield _progress(state, config, loss)
-        if stop is not None and stop():
+        if stop is not None and processes.any_of(stop()):
             return
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What stays the same from step to step."""
+
+    frames: Sequence[Frame]
+    config: TrainConfig
+    extent: float  # of the scene, world units
+    began: float  # by the clock of time.perf_counter, as if it had never been broken off
+    feature_loss: FeatureLoss | None
+    feature_geometry: bool
 
 
 @contextmanager
@@ -113,45 +128,55 @@ def _share(state: TrainState, config: TrainConfig) -> float:
     return min(1.0, state.numbers["step"] / config.steps)
 
 
-def _step(
-    state: TrainState,
-    frames: Sequence[Frame],
-    config: TrainConfig,
-    share: float,
-    extent: float,
-    feature_loss: FeatureLoss | None,
-    feature_geometry: bool,
-) -> tuple[float, float]:
-    """One view: draw, compare, go back, move the parameters, control the density. Gives (loss, squared error)."""
-    step = int(state.numbers["step"])
+def _step(state: TrainState, fit: _Fit, share: float) -> tuple[float, float]:
+    """Draw, compare, go back, move the parameters, control the density. Gives (loss, squared error).
+
+    Nothing is changed before all processes have given what they found.
+    """
+    config, step = fit.config, int(state.numbers["step"])
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+    backdrops = torch.rand(config.batch, 3, generator=generator)
     leaves = {name: state.tensors[name].requires_grad_() for name in ("means", *RATES)}
     scene = Gaussians(**leaves, ids=state.tensors["ids"])
-    frame = _choose(frames, step, config.seed)
-    loss, error, blend = _compare(scene, frame, share, config, generator)
-    if feature_loss is not None:
-        extra = feature_loss(blend if feature_geometry else blend.detach(), frame, scene.features)
-        loss = loss if extra is None else loss + extra
-    loss.backward()
+    facts = torch.zeros(3 + len(leaves), dtype=torch.float64)  # loss, error, seconds; whether there is a gradient
+    pulls = density.nothing_seen(state, config)
+    first = int(state.numbers.get("views", step))
+    for k in processes.share(range(config.batch)):
+        frame = _choose(fit.frames, first + k, config.seed)
+        loss, error, blend = _compare(scene, frame, share, config, backdrops[k])
+        if (feature_loss := fit.feature_loss) is not None:
+            extra = feature_loss(blend if fit.feature_geometry else blend.detach(), frame, scene.features)
+            loss = loss if extra is None else loss + extra
+        loss = loss / config.batch
+        loss.backward()
+        facts[:2] += torch.tensor([loss.item(), error / config.batch], dtype=torch.float64)
+        density.watch(pulls, blend, config)
+    facts[2] = (time.perf_counter() - fit.began) * processes.is_first()
+    facts[3:] = torch.tensor([parameter.grad is not None for parameter in leaves.values()])
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in leaves.values()]
+    processes.add([facts])
+    processes.add([*gradients, *pulls])
+    loss, error, state.numbers["seconds"], *moved = facts.tolist()
     with torch.no_grad():
-        rate = _mean_rate(share, config, state) * extent
-        for name, parameter in leaves.items():
+        rate = _mean_rate(share, config, state) * fit.extent
+        for (name, parameter), gradient, moves in zip(leaves.items(), gradients, moved, strict=True):
             state.tensors[name] = parameter.detach()
-            if parameter.grad is not None:
-                _move(state, name, parameter.grad, rate, step + 1)
-        _control(state, blend, config, share, rate, extent, generator)
-    return loss.item(), error
+            if moves:
+                _move(state, name, gradient, rate, step + 1, config.batch)
+        _control(state, pulls, config, share, rate, fit.extent, generator)
+    state.numbers |= {"step": step + 1, "views": first + config.batch}
+    return loss, error
 
 
-def _choose(frames: Sequence[Frame], step: int, seed: int) -> Frame:
+def _choose(frames: Sequence[Frame], place: int, seed: int) -> Frame:
     """Each epoch goes through all frames in an order of its own."""
-    epoch, place = divmod(step, len(frames))
+    epoch, place = divmod(place, len(frames))
     shuffled = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed + 7919 * epoch))
     return frames[int(shuffled[place])]
 
 
 def _compare(
-    scene: Gaussians, frame: Frame, share: float, config: TrainConfig, generator: torch.Generator
+    scene: Gaussians, frame: Frame, share: float, config: TrainConfig, backdrop: Float[Tensor, "3"]
 ) -> tuple[Tensor, float, Blend]:
     factor = next((times for until, times in COARSE if share < until), 1)
     camera = frame.camera.scaled(1.0 / factor)
@@ -159,7 +184,7 @@ def _compare(
     blend = splat(scene, camera)
     rendered, alpha = blend.composite(_colors(scene, camera, share))
     if weight is not None and frame.background:
-        backdrop = torch.rand(3, generator=generator).to(photo)
+        backdrop = backdrop.to(photo)
         rendered, photo = rendered + (1 - alpha) * backdrop, photo * weight + (1 - weight) * backdrop
     elif weight is not None:
         rendered = photo + weight * (rendered - photo)  # what is masked out is right already
@@ -189,22 +214,25 @@ def _colors(scene: Gaussians, camera: Camera, share: float) -> Tensor:
 
 def _mean_rate(share: float, config: TrainConfig, state: TrainState) -> float:
     """Learning rate of the means over the extent: falls exponentially; higher when the fit is a short one."""
-    steps = config.steps
+    views = config.steps * config.batch
     if config.minutes is not None and share > 0:
-        steps = state.numbers["step"] / share
-    faster = min(FASTER, max(1.0, math.sqrt(SHORT / max(steps, 1.0))))
-    return faster * math.exp((1 - share) * math.log(MEAN_RATE) + share * math.log(MEAN_RATE_END))
+        views = state.numbers["step"] * config.batch / share
+    faster = min(FASTER, max(1.0, math.sqrt(SHORT / max(views, 1.0))))
+    falling = math.exp((1 - share) * math.log(MEAN_RATE) + share * math.log(MEAN_RATE_END))
+    return math.sqrt(config.batch) * faster * falling
 
 
-def _move(state: TrainState, name: str, gradient: Tensor, mean_rate: float, step: int) -> None:
+def _move(state: TrainState, name: str, gradient: Tensor, mean_rate: float, step: int, batch: int) -> None:
+    """Rates and momenta of a step that stands for ``batch`` small ones (Zhao et al. 2025, Grendel-GS, sec. 4.2)."""
     first, second = state.tensors[f"adam_first.{name}"], state.tensors[f"adam_second.{name}"]
-    rate = mean_rate if name == "means" else RATES[name]
-    adam(state.tensors[name], gradient, first, second, rate, step, rate * SH_REST if name == "sh" else None)
+    rate = mean_rate if name == "means" else math.sqrt(batch) * RATES[name]
+    betas = BETAS[0] ** batch, BETAS[1] ** batch
+    adam(state.tensors[name], gradient, first, second, rate, step, rate * SH_REST if name == "sh" else None, betas)
 
 
 def _control(
     state: TrainState,
-    blend: Blend,
+    pulls: Sequence[Tensor],
     config: TrainConfig,
     share: float,
     rate: float,
@@ -212,8 +240,7 @@ def _control(
     generator: torch.Generator,
 ) -> None:
     """Density control: what is due at this share of the fit."""
-    if config.density == "classic":
-        density.watch_classic(state, blend)
+    density.note(state, pulls)
     step = state.numbers["step"]
     due = int(share * ROUNDS) > state.numbers["rounds"] and step - state.numbers["refined_at"] >= LEAST_STEPS
     if due:

@@ -13,12 +13,13 @@ from .gaussians import Gaussians
 class TrainConfig:
     """How to fit. Defaults suit a small capture on a CPU; the command line fills them in from the capture."""
 
-    steps: int = 3000  # optimizer steps; one view each
+    steps: int = 3000  # optimizer steps; ``batch`` views each
     minutes: float | None = None  # time budget: schedules follow the clock and fitting ends within a few per cent of it
     cap: int = 30_000  # never more Gaussians than this
     density: Literal["mcmc", "classic"] = "mcmc"  # Kheradmand et al. 2024, or Kerbl et al. 2023
     sh_degree: int = 3
     seed: int = 0
+    batch: int = 1  # views of each step, all processes together
 
 
 @dataclass

@@ -21,7 +21,12 @@ def fitted(shown, together: Together | None, steps: int = 60) -> Gaussians:
     if together is not None:
         begin = begin.replace(features=torch.zeros(len(begin), together.dimension))
         extra = {"feature_loss": together.loss, "feature_geometry": together.feature_geometry}
-    *_, last = train(begin, shown, TrainConfig(steps=steps, cap=100), **extra)
+    steps_taken = train(begin, shown, TrainConfig(steps=steps, cap=100), **extra)
+    last = next(steps_taken)
+    for progress in steps_taken:
+        if together is not None:
+            together.learn()
+        last = progress
     return last.gaussians
 
 

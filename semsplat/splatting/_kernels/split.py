@@ -18,11 +18,16 @@ def array(tensor: Tensor) -> np.ndarray:
 
 
 def threads() -> int:
-    """How many threads kernels use: $SEMSPLAT_THREADS, else the cores this process may run on."""
+    """How many threads kernels use: $SEMSPLAT_THREADS, else the cores this process may run on.
+
+    Of several processes that torchrun started on this machine each takes its part of the cores.
+    """
     wanted = os.environ.get("SEMSPLAT_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    beside = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(1, cores // int(beside)) if beside.isdigit() and int(beside) else cores
 
 
 _lock = threading.Lock()

@@ -9,7 +9,7 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import processes
 from ..camera import Camera, pinhole
 from ..errors import InputError
 from ..files import reason, replacing
@@ -40,12 +41,14 @@ def prepare(
 ) -> list[Frame]:
     """The frames of all photos, in their order; made once and read from ``cache`` afterwards.
 
+    Several processes share the photos.
+
     Args:
         capture: what ``load`` gave.
         cache: a folder for the pixels; made if needed. Each picture has a small JSON that says what it was made from;
             a photo, mask, lens or resolution that changed is made again, and half-written files are harmless.
         resolution: pixels on the longest side; None, or more than the photo has, keeps its size.
-        report: called with (done, total), in the caller's thread.
+        report: called with (done, total), of this process's share, in the caller's thread.
 
     Raises:
         InputError: fewer than two photos, a picture or mask that cannot be read, a cache that cannot be written.
@@ -53,19 +56,33 @@ def prepare(
     enough(capture.photos)
     if resolution is not None and resolution < 1:
         raise InputError(f"A resolution of {resolution} pixels is not possible; ask for at least 1.")
-    cache, total = Path(cache), len(capture.photos)
-    frames: dict[int, Frame] = {}
+    cache, everything = Path(cache), range(len(capture.photos))
+    own = processes.share(everything)
+    frames = _frames(capture, own, cache, resolution, report)
+    processes.wait()
+    frames |= _frames(capture, sorted(set(everything) - set(own)), cache, resolution)  # as the others made them
+    return [frames[i] for i in everything]
+
+
+def _frames(
+    capture: Capture,
+    numbers: Sequence[int],
+    cache: Path,
+    resolution: int | None,
+    report: Callable[[int, int], None] | None = None,
+) -> dict[int, Frame]:
+    frames = {}
     pool = ThreadPoolExecutor(max_workers=max(1, min(_THREADS, os.cpu_count() or 1)))
     with pictures.quietly():
         try:
-            jobs = {pool.submit(_frame, photo, cache, resolution): i for i, photo in enumerate(capture.photos)}
+            jobs = {pool.submit(_frame, capture.photos[i], cache, resolution): i for i in numbers}
             for done, job in enumerate(as_completed(jobs), 1):
                 frames[jobs[job]] = job.result()
                 if report is not None:
-                    report(done, total)
+                    report(done, len(numbers))
         finally:
             pool.shutdown(cancel_futures=True)
-    return [frames[i] for i in range(total)]
+    return frames
 
 
 def develop(pixels: np.ndarray, lens: Lens, view: Lens, width: int, height: int) -> np.ndarray:
