@@ -26,6 +26,7 @@ SAYS = (
 )
 PICK_FIRST = "*Pick something to change it here, or name it above.*"
 LARGEST = 200_000_000  # bytes of a file
+SINGLE = tuple(sorted(suffix for suffix in formats.FORMATS if suffix.startswith(".")))  # one file holds all of it
 GREY = (127, 127, 127)
 
 
@@ -91,8 +92,8 @@ class Edits:
             )
             self.match = gui.add_checkbox("Match its light", True, visible=False, hint="Exposure and white balance.")
             self.insert = gui.add_upload_button(
-                "Choose a file", icon="file-import", color="gray", mime_type=",".join(sorted(formats.FORMATS)),
-                hint=f"Another scene or object: {', '.join(sorted(formats.FORMATS))}, "
+                "Choose a file", icon="file-import", color="gray", mime_type=",".join(SINGLE),
+                hint=f"Another scene or object: {', '.join(SINGLE)}, "
                 f"at most {LARGEST // 1_000_000} MB.",
             )  # fmt: skip
 

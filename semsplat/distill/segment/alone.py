@@ -3,7 +3,8 @@
 Gaussians at a border reach over it, and below what lies on them; in the scene nobody sees that. What the photos' views
 know decides: a pixel shows the selection, or what is behind it (there it must be empty), or what covers it (there it
 should be empty unless other views see it). First every Gaussian is cut back to where its points belong by these
-votes, then all are fitted for a few steps to the silhouettes and colours.
+votes, what floats behind a flat thing is brought up to it (:mod:`.flat`), then all are fitted for a few steps to the
+silhouettes and colours.
 """
 
 import math
@@ -20,6 +21,7 @@ from ...splatting.gaussians import Gaussians
 from ...splatting.project import rotations
 from ...splatting.splat import splat
 from .clean import trimmed
+from .flat import flattened
 
 VIEWS, SIDE = 16, 320  # at most so many cameras, with pictures of at most so many pixels on the longest side
 ENDS = (0.5, 1.0, 1.5, 2.0, 2.5)  # standard deviations at which an axis may be cut off
@@ -60,7 +62,8 @@ def isolated(gaussians: Gaussians, selection: Bool[Tensor, " n"], cameras: Seque
     looks = [look for camera in _some(cameras) if (look := _look(gaussians, selection, camera)) is not None]
     if not looks:
         return trimmed(gaussians, selection)
-    return _without_hidden(_fitted(_cut(gaussians[selection], looks), looks), looks)
+    start, moved = flattened(_cut(gaussians[selection], looks), [_window(look) for look in looks])
+    return _without_hidden(_fitted(start, looks, moved), looks)
 
 
 def _some(cameras: Sequence[Camera]) -> list[Camera]:
@@ -135,10 +138,10 @@ def _between(image: Float[Tensor, "h w"], places: Float[Tensor, "m 2"]) -> Float
     return torch.nn.functional.grid_sample(image[None, None], grid, **options)[0, 0, 0]
 
 
-def _fitted(start: Gaussians, looks: Sequence[Look]) -> Gaussians:
+def _fitted(start: Gaussians, looks: Sequence[Look], moved: Bool[Tensor, " n"]) -> Gaussians:
     """Some steps of Adam on coverage (L1 against a sharpened share) and colour, covered pixels counting little."""
     size = start.scales.median(-1).values.median().item()
-    views, purity = [_target(start, look) for look in looks], _purity(start, looks)
+    views, purity = [_target(start, look) for look in looks], torch.where(moved, 0.0, _purity(start, looks))
     over, near = (purity < INNER[0]).to(start.means), (purity < INNER[1]).to(start.means)
     with torch.enable_grad():
         columns = {name: getattr(start, name).clone().requires_grad_() for name in RATES}
@@ -175,11 +178,7 @@ def _purity(chosen: Gaussians, looks: Sequence[Look]) -> Float[Tensor, " n"]:
 
 def _target(start: Gaussians, look: Look) -> tuple[Camera, Tensor, Tensor, Tensor]:
     """(camera of the window, coverage that is wanted there, colours, weight of each pixel)."""
-    rows, columns = look.alone
-    intrinsics = look.camera.intrinsics.clone()
-    intrinsics[0, 2] -= columns.start
-    intrinsics[1, 2] -= rows.start
-    camera = Camera(look.camera.world_to_camera, intrinsics, columns.stop - columns.start, rows.stop - rows.start)
+    camera = _window(look)
     share, behind = look.share[look.alone], look.behind[look.alone]
     blend = splat(start, camera)
     image, alpha = blend.composite(blend.footprints.depths[:, None])
@@ -187,6 +186,15 @@ def _target(start: Gaussians, look: Look) -> tuple[Camera, Tensor, Tensor, Tenso
     covered = (share < 0.5) & (depth > behind) & (alpha[..., 0] > 1.0 / 255.0)
     weight = torch.where(covered, COVERED, 1.0).to(share)
     return camera, ((share - 0.25) / 0.5).clamp(0.0, 1.0), look.colors[look.alone], weight
+
+
+def _window(look: Look) -> Camera:
+    """The camera of the part of a picture that the selection could be in."""
+    rows, columns = look.alone
+    intrinsics = look.camera.intrinsics.clone()
+    intrinsics[0, 2] -= columns.start
+    intrinsics[1, 2] -= rows.start
+    return Camera(look.camera.world_to_camera, intrinsics, columns.stop - columns.start, rows.stop - rows.start)
 
 
 def _stride(count: int) -> int:

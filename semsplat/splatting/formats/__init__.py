@@ -5,7 +5,7 @@ from types import ModuleType
 
 from ..errors import InputError
 from ..gaussians import Gaussians
-from . import compressed_ply, gltf, ksplat, ply, sog, splat, spz
+from . import compressed_ply, gltf, ksplat, ply, sog, sog_folder, splat, spz
 from .reading import Reading
 
 FORMATS: dict[str, ModuleType] = {
@@ -17,6 +17,7 @@ FORMATS: dict[str, ModuleType] = {
     ".sog": sog,
     ".splat": splat,
     ".spz": spz,
+    "meta.json": sog_folder,
 }
 
 

@@ -1,5 +1,7 @@
 """``.sog`` of PlayCanvas, version 2: a zip of meta.json and lossless WebP pictures, one pixel a Gaussian.
 
+Web pages have the same without the zip, side by side in a folder; see :mod:`.sog_folder`.
+
 Source: developer.playcanvas.com, "The SOG format". A picture lists the Gaussians row by row.
 
 | picture | holds | quantisation |
@@ -20,6 +22,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,30 +45,15 @@ _LARGEST_LOG = 80.0  # of a coordinate; exp of more is no float32
 
 
 @dataclass(frozen=True)
-class _Archive:
-    """A zip from which nothing larger than stated is unpacked."""
+class Members(ABC):
+    """What a SOG is made of, by name; nothing larger than stated is unpacked."""
 
     path: Path
-    zip: zipfile.ZipFile
-    held: int  # bytes of the file
+    held: int  # bytes of all together
 
+    @abstractmethod
     def bytes_of(self, name: str, most: int) -> bytes:
         """A member; InputError when it is missing, damaged or larger than ``most`` bytes."""
-        try:
-            member = self.zip.getinfo(name)
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise InputError(f"{self.path} is broken: {name} inside it is packed in an unusual way.")
-            if member.file_size > most:
-                raise InputError(f"{self.path} is broken or a trap: {name} inside it has {member.file_size:,} bytes.")
-            with self.zip.open(member) as stream:
-                data = stream.read(most + 1)
-        except KeyError as error:
-            raise InputError(f"{self.path} is no SOG file: there is no {name} in it.") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-            raise InputError(f"{self.path} is broken: {name} inside it cannot be unpacked ({error}).") from error
-        if len(data) > most:
-            raise InputError(f"{self.path} is broken or a trap: {name} inside it has more than {most:,} bytes.")
-        return data
 
     def pixels(self, name: str, count: int) -> np.ndarray:
         """A picture as (height, width, 4) bytes with at least ``count`` pixels; checked before it is decoded."""
@@ -88,6 +76,31 @@ class _Archive:
             raise InputError(f"{self.path} is broken: {name} inside it is no WebP picture ({error}).") from error
 
 
+@dataclass(frozen=True)
+class _Archive(Members):
+    """A zip."""
+
+    zip: zipfile.ZipFile
+
+    def bytes_of(self, name: str, most: int) -> bytes:
+        """A member; InputError when it is missing, damaged or larger than ``most`` bytes."""
+        try:
+            member = self.zip.getinfo(name)
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise InputError(f"{self.path} is broken: {name} inside it is packed in an unusual way.")
+            if member.file_size > most:
+                raise InputError(f"{self.path} is broken or a trap: {name} inside it has {member.file_size:,} bytes.")
+            with self.zip.open(member) as stream:
+                data = stream.read(most + 1)
+        except KeyError as error:
+            raise InputError(f"{self.path} is no SOG file: there is no {name} in it.") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            raise InputError(f"{self.path} is broken: {name} inside it cannot be unpacked ({error}).") from error
+        if len(data) > most:
+            raise InputError(f"{self.path} is broken or a trap: {name} inside it has more than {most:,} bytes.")
+        return data
+
+
 def read(path: str | Path) -> Gaussians:
     """The Gaussians of a .sog, float32; see :func:`read_with_notes`."""
     return read_with_notes(path).gaussians
@@ -103,15 +116,23 @@ def read_with_notes(path: str | Path) -> Reading:
     data = reading.contents(path)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
-            archive = _Archive(Path(path), file, len(data))
-            meta = _meta(archive)
-            gaussians = _decode(archive, meta, meta["count"])
+            gaussians = decoded(_Archive(Path(path), len(data), file))
     except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, OSError) as error:
         raise InputError(f"{path} is no SOG file: it cannot be opened as a zip ({error}).") from error
     return reading.finished(path, gaussians)
 
 
-def _meta(archive: _Archive) -> dict[str, Any]:
+def decoded(archive: Members) -> Gaussians:
+    """The Gaussians, some of which may not be finite.
+
+    Raises:
+        InputError: another version, damaged, or its parts claim more than they can hold.
+    """
+    meta = _meta(archive)
+    return _decode(archive, meta, meta["count"])
+
+
+def _meta(archive: Members) -> dict[str, Any]:
     """meta.json, with everything in it that is used checked for type and size."""
     try:
         meta = json.loads(archive.bytes_of("meta.json", _LONGEST_META))
@@ -138,14 +159,14 @@ def _meta(archive: _Archive) -> dict[str, Any]:
     return meta
 
 
-def _check_files(archive: _Archive, meta: dict[str, Any], part: str, count: int) -> None:
+def _check_files(archive: Members, meta: dict[str, Any], part: str, count: int) -> None:
     section = meta.get(part)
     names = section.get("files") if isinstance(section, dict) else None
     if not isinstance(names, list) or len(names) != count or not all(isinstance(name, str) for name in names):
         raise InputError(f"{archive.path} is broken: its meta.json names no {count} files of {part!r}.")
 
 
-def _numbers(archive: _Archive, values: object) -> np.ndarray:
+def _numbers(archive: Members, values: object) -> np.ndarray:
     """A list of numbers in meta.json."""
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         raise InputError(f"{archive.path} is broken: its meta.json has no list of numbers where one is needed.")
@@ -155,7 +176,7 @@ def _numbers(archive: _Archive, values: object) -> np.ndarray:
         raise InputError(f"{archive.path} is broken: its meta.json has a number that is too large.") from error
 
 
-def _codebook(archive: _Archive, section: dict[str, Any]) -> np.ndarray:
+def _codebook(archive: Members, section: dict[str, Any]) -> np.ndarray:
     """256 values; bytes beyond those that the file gives stand for nothing."""
     values = _numbers(archive, section.get("codebook"))
     if not 1 <= len(values) <= 256:
@@ -163,7 +184,7 @@ def _codebook(archive: _Archive, section: dict[str, Any]) -> np.ndarray:
     return np.concatenate([values, np.full(256 - len(values), np.nan)]).astype(np.float32)
 
 
-def _decode(archive: _Archive, meta: dict[str, Any], count: int) -> Gaussians:
+def _decode(archive: Members, meta: dict[str, Any], count: int) -> Gaussians:
     def listed(part: str, i: int = 0) -> np.ndarray:
         return archive.pixels(meta[part]["files"][i], count).reshape(-1, 4)[:count]
 
@@ -182,7 +203,7 @@ def _decode(archive: _Archive, meta: dict[str, Any], count: int) -> Gaussians:
     return reading.build(means, quats, scales, reading.logits_of(colors[:, 3] / 255.0), sh)[0]
 
 
-def _rest(archive: _Archive, section: dict[str, Any], count: int) -> np.ndarray:
+def _rest(archive: Members, section: dict[str, Any], count: int) -> np.ndarray:
     """Coefficients above degree 0, (count, k - 1, 3), by way of the palette."""
     coefficients = _REST[section["bands"]]
     labels = archive.pixels(section["files"][1], count).reshape(-1, 4)[:count].astype(np.int64)

@@ -5,6 +5,7 @@ import math
 import torch
 
 from semsplat.distill.segment.alone import isolated
+from semsplat.distill.segment.flat import flattened
 from semsplat.splatting import sh
 from semsplat.splatting.camera import Camera
 from semsplat.splatting.gaussians import Gaussians
@@ -97,3 +98,28 @@ def test_everything_nothing_and_no_camera_that_sees_it() -> None:
     for views in ([], [away]):
         found = isolated(gaussians, selection, views)
         assert torch.equal(found.ids, gaussians.ids[selection])  # axes are cut, nothing is dropped
+
+
+def test_what_floats_behind_a_flat_thing_is_brought_up_to_it() -> None:
+    top, behind = sheet(0.8, 0.0, 0.08, RED), sheet(0.4, -0.15, 0.1, RED)
+    top = top.replace(logit_opacities=torch.zeros(len(top)))  # half of what is behind is seen
+    thing = Gaussians.cat([top, behind])
+    found, moved = flattened(thing, cameras())
+    assert torch.equal(moved, torch.arange(len(thing)) >= len(top))
+    assert found.means[:, 2].abs().max() < 0.03 and torch.equal(found.ids, thing.ids)
+    assert (found.scales[moved] < thing.scales[moved]).all()
+    above = Camera.look_at(torch.tensor([0.0, 0, 2]), torch.zeros(3), torch.tensor([0.0, 1, 0]), 0.7, 64, 64)
+    before, after = (splat(one, above).alpha for one in (thing, found))
+    assert (before - after).abs().max() < 0.3 and (before - after).abs().mean() < 0.02
+
+
+def test_legs_and_round_things_stay() -> None:
+    heights = -0.05 * torch.arange(2.0, 16.0)
+    legs = [sheet(0.01, 0.0, 0.05, RED)[:1].replace(means=torch.tensor([[0.42, 0.0, z]])) for z in heights.tolist()]
+    table = Gaussians.cat([sheet(0.8, 0.0, 0.08, RED), *legs])
+    make = torch.Generator().manual_seed(0)
+    ball = sheet(0.8, 0.0, 0.08, RED)
+    round_ = ball.replace(means=0.4 * torch.nn.functional.normalize(torch.randn(ball.means.shape, generator=make)))
+    for thing in (table, round_, table[:5], table[:0]):
+        found, moved = flattened(thing, cameras())
+        assert not moved.any() and torch.equal(found.means, thing.means)

@@ -184,3 +184,27 @@ def test_the_same_splat_as_ply_and_as_sog(captures: Path) -> None:
     plain = formats.read(captures / "splats" / "playbot_lod3_3dgs_sh2.ply")
     tiny = torch.tensor(1e-5)
     assert_within(packed, plain, Tolerance(tiny, tiny, tiny, 1e-5, 1e-5))
+
+
+def test_side_by_side_in_a_folder(tmp_path: Path) -> None:
+    meta, files = parts()
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "a.sog").write_bytes(archive(meta, files))
+    packed, beside = formats.read(tmp_path / "a.sog"), formats.read(tmp_path / "meta.json")
+    assert all(torch.equal(tensor, getattr(packed, name)) for name, tensor in beside.tensors())
+    assert "meta.json" not in formats.writable()
+    (tmp_path / "quats.webp").unlink()
+    assert "quats.webp" in sentence(tmp_path / "meta.json")
+    meta["quats"]["files"] = ["../quats.webp"]
+    assert "only files beside it" in sentence(tmp_path / "meta.json", json.dumps(meta).encode())
+    for broken in (b"", b"{", b"[]", b'{"version": 2}', json.dumps(meta | {"count": 10**12}).encode()):
+        sentence(tmp_path / "meta.json", broken)
+
+
+def test_a_folder_of_another_program(captures: Path) -> None:
+    beside = formats.read(captures / "splats" / "playbot_lod3_unbundled" / "meta.json")
+    packed = formats.read(captures / "splats" / "playcanvas_playbot_lod3.sog")
+    assert len(beside) == len(packed)
+    assert float((beside.means - packed.means).abs().max()) < 1e-3
