@@ -1,9 +1,14 @@
 """Work on a scene is told in its folder, obeys those who watch, and a session follows what is written there."""
 
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 
+import pytest
 import torch
 from pages import until
 from rich.console import Console
@@ -98,3 +103,25 @@ def test_a_fit_stops_and_saves_when_a_watcher_wants_it(photos, tmp_path):
     assert ended == [train.INTERRUPTED]
     assert scene.load_checkpoint(folder).numbers["step"] > 20
     assert live.read(folder) is None
+
+
+@pytest.mark.slow
+def test_a_fit_is_shown_while_it_goes_on_and_afterwards(photos, tmp_path):
+    folder = tmp_path / "room"
+    options = ["--steps", "100000", "--cap", "300", "--no-points", "--view", "--port", "0"]
+    command = [sys.executable, "-m", "semsplat.app.cli", "train", str(photos), "-o", str(folder), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None  # it is a pipe
+        try:
+            line = next(line for line in process.stdout if line.startswith("Watch it grow: "))
+            url = line.removeprefix("Watch it grow: ").strip()
+            assert b"Opening <b>room</b>" in urllib.request.urlopen(url, timeout=60).read()
+            assert live.read(folder) is not None  # it goes on
+            live.wish(folder, "stop")
+            assert any(line.startswith("The page stays until Ctrl-C.") for line in process.stdout)
+            assert urllib.request.urlopen(url, timeout=60).status == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == train.INTERRUPTED
+        finally:
+            process.kill()
+    assert scene.load_checkpoint(folder).numbers["step"] > 1

@@ -13,6 +13,7 @@ from ..look import COLOUR, HEAT, NAMES, Asked
 from ..page import Page, What
 
 CALM = 0.4  # seconds without a move of the slider after which things are found anew
+SHORT = 17  # letters that a button of half the panel's width holds
 WIDE = 520  # pixels of the histogram, shown at half its size
 REACHES = "What reaches this score is picked."
 
@@ -89,13 +90,13 @@ class Found:
             self._draw_scores(reply.asked)
 
     def _list(self, reply: Reply | None) -> None:
-        """Things as buttons: with reasons below each other, else in two columns."""
+        """Things as buttons: in two columns when their labels are short, else below each other."""
         lines = reply.lines[: NAMED if reply.shared else LISTED] if reply else ()
         whole = self._asking.whole()
         if whole is not None and sum(line.taken for line in lines) > 1:
             lines = (whole, *lines[: LISTED - 1])
         self._lines = lines
-        long = reply is not None and reply.asked is not None and is_compared(reply.asked)
+        long = 0 < len(lines) <= LISTED and max(len(line.label) for line in lines) > SHORT
         for buttons, used in ((self.rows, long), (self.cells, not long)):
             for number, button in enumerate(buttons):
                 line = lines[number] if used and number < len(lines) else None

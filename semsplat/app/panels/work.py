@@ -6,6 +6,7 @@ from ..browser import line_plot
 from ..live import Facts, Wish
 from ..page import Page, What
 from ..progress import clock
+from ..widgets import side_by_side
 
 FEW = 8  # points from which on a curve is drawn
 
@@ -25,6 +26,7 @@ class Work:
             "Save and stop", icon="player-stop", color="gray", visible=False,
             hint="Ends the fit as it is now; semsplat train --resume goes on later.",
         )  # fmt: skip
+        side_by_side(gui, [self.pause, self.stop], 2)
         self._order = self.stop.order + 0.5
         self._curve = None
         self.pause.on_click(lambda _: page.do(self._pause_or_resume))
