@@ -139,7 +139,7 @@
 
   // 8. Escape closes a dialog, by its last button, which changes nothing.
   document.addEventListener("keydown", (event) => {
-    const dialog = event.key === "Escape" && document.querySelector("[role=dialog]");
+    const dialog = event.key === "Escape" && document.querySelector(".mantine-Modal-content[role=dialog]");
     const buttons = dialog ? dialog.querySelectorAll("button") : [];
     if (!buttons.length) return;
     event.stopPropagation(); // it was meant for the dialog, not for what is picked

@@ -250,6 +250,16 @@ def test_a_question_mark_opens_the_help_but_not_while_one_types(page):
     page.done()
     assert len(page.visitor.look.picked) == 200
 
+    version = page.viewer.session.now.version
+    page.tab.keyboard.press("Control+k")
+    commands = page.tab.get_by_placeholder("Search commands")
+    commands.wait_for()
+    page.tab.keyboard.press("Escape")  # none of them
+    commands.wait_for(state="hidden")
+    page.done()
+    assert len(page.visitor.look.picked) == 200 and page.viewer.session.now.version == version
+    assert page.tab.get_by_role("dialog").count() == 0
+
 
 def test_pictures_from_the_server_have_the_colours_and_the_page_s_background(chromium, tmp_path):
     viewer = Viewer(scene(tmp_path), port=0, engine="server")
