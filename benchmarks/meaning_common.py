@@ -19,6 +19,7 @@ from semsplat.distill.metrics import boundary, boundary_width
 from semsplat.splatting.capture.types import Frame
 from semsplat.splatting.gaussians import Gaussians
 
+FOUND = 0.5  # IoU from which a thing counts as found
 BLOCK = 8  # pixels: wrong labels come in squares
 MINUTES = 3.0  # for fitting a scene where none is in the working folder
 
@@ -102,3 +103,18 @@ def spoilt(labels: np.ndarray, rng: np.random.Generator, wrong: float, classes: 
     cut = slice(labels.shape[0]), slice(labels.shape[1])
     found = np.where(where[cut], other[cut], labels)
     return np.where(np.isin(found, left_out), 0, found).astype(np.uint8)
+
+
+def summary(scores: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Means, how many were found, and the worst."""
+    ious = {name: score["iou"] for name, score in scores.items()}
+    worst = sorted(ious.items(), key=lambda item: item[1])[:8]
+    return {
+        "asked": len(ious),
+        "found": sum(1 for iou in ious.values() if iou > FOUND),
+        "over_0.85": sum(1 for iou in ious.values() if iou > 0.85),
+        "mean_iou": round(float(np.mean(list(ious.values()))), 4),
+        "median_iou": round(float(np.median(list(ious.values()))), 4),
+        "mean_boundary_iou": round(float(np.mean([score["boundary_iou"] for score in scores.values()])), 4),
+        "worst": dict(worst),
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from meaning_common import best_frame, command, deepest, facts_of, fitted, metrics_of, opened, pooled, spoilt
+from meaning_common import best_frame, command, deepest, facts_of, fitted, metrics_of, opened, pooled, spoilt, summary
 from PIL import Image
 
 from semsplat import assets
@@ -25,7 +25,6 @@ from semsplat.splatting.capture.types import Frame
 from semsplat.splatting.errors import InputError
 
 LABELS, NOISY, NAMES = (assets.ROOM / name for name in ("labels", "labels_noisy", "names.json"))
-FOUND = 0.5  # IoU from which a thing counts as found
 WRONG = 0.1  # share of wrong pixels
 TWO = 4  # the class of both curtains, which hang apart: one click on each of them
 MISSING = 17  # the class that half of the annotators forgot: the mug
@@ -159,18 +158,3 @@ def _click(training: Sequence[Frame], mask_of: Callable[[Frame], torch.Tensor]) 
     """Where a person would click: deepest inside, where it is largest."""
     frame = best_frame(training, mask_of)
     return Click(frame.camera, *deepest(mask_of(frame)))
-
-
-def summary(scores: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Means, how many were found, and the worst."""
-    ious = {name: score["iou"] for name, score in scores.items()}
-    worst = sorted(ious.items(), key=lambda item: item[1])[:8]
-    return {
-        "asked": len(ious),
-        "found": sum(1 for iou in ious.values() if iou > FOUND),
-        "over_0.85": sum(1 for iou in ious.values() if iou > 0.85),
-        "mean_iou": round(float(np.mean(list(ious.values()))), 4),
-        "median_iou": round(float(np.median(list(ious.values()))), 4),
-        "mean_boundary_iou": round(float(np.mean([score["boundary_iou"] for score in scores.values()])), 4),
-        "worst": dict(worst),
-    }

@@ -1,6 +1,7 @@
 """Captures of rooms that nobody has seen: `make(seed, folder)` renders pictures, exact labels and spoilt ones."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,3 +94,7 @@ def transforms(cameras: Sequence[View]) -> dict:
         "frames": [{"file_path": n, "transform_matrix": np.round(view.camera_to_world, 9).tolist()}
                    for n, view in zip(names, cameras, strict=True)],
     }  # fmt: skip
+
+
+if __name__ == "__main__":  # a process for each room: the generator holds one at a time
+    make(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
