@@ -76,7 +76,8 @@ def room(seed: int, work: Path, steps: int) -> dict[str, Any]:
         made = [sys.executable, str(Path(__file__).with_name("rooms_make.py")), str(seed), str(capture)]
         subprocess.run([*made, str(WRONG), str(MISSING)], check=True)
     if not (scene / "metrics.json").is_file():
-        command("train", capture, "-o", scene, "--steps", steps, "--cap", 10_000, "--device", "cpu", "--overwrite")
+        size = ("--cap", 10_000) if steps > 100 else ("--cap", 2_000, "--no-points")  # --quick
+        command("train", capture, "-o", scene, "--steps", steps, *size, "--device", "cpu", "--overwrite")
     names = capture / "names.json"
     taught = ("--labels", capture / "labels_noisy", "--names", names, "--device", "cpu")
     if not (scene / "fields" / "labels.safetensors").is_file():
