@@ -19,6 +19,7 @@ from semsplat.distill.ask.bodies import Viewpoint
 from semsplat.distill.segment import graph as graphs
 from semsplat.distill.segment.clean import tidy
 from semsplat.distill.segment.prompts import Click
+from semsplat.distill.segment.refine import Outlines
 from semsplat.distill.segment.selecting import select
 from semsplat.distill.teachers import reopen
 from semsplat.splatting.capture.types import Frame
@@ -95,19 +96,19 @@ def words(folder: Path, out: Path) -> dict[str, Any]:
     teacher = reopen("labels", fields["labels"].memory, torch.device("cpu"))
     up = Viewpoint(Session.of(scene).up)
     held_out, ious, lost = scene.frames_of(True), {}, []
+    outlines = Outlines.of(gaussians, fields["labels"], [frame.camera for frame in scene.frames_of(False)])
     for name, numbers in meant().items():
         try:
             answer = ask(gaussians, fields["labels"], teacher, name, up)
         except InputError as error:
             lost.append(f"{name}: {error}")
             continue
-        ious[name] = pooled(
-            gaussians, answer.selection, held_out, lambda f, n=numbers: torch.isin(exact(f), torch.tensor(n))
-        )
+        selection = answer.selection if answer.alike is None else outlines.agreed(answer.selection, answer.alike)
+        ious[name] = pooled(gaussians, selection, held_out, lambda f, n=numbers: torch.isin(exact(f), torch.tensor(n)))
         if name in ("red mug", "teddy bear", "chair"):
-            views = overlays.pick_views(scene, (), answer.selection, 3)
+            views = overlays.pick_views(scene, (), selection, 3)
             path = out / f"word {name}.png"
-            facts = (answer.scores, answer.kind, answer.threshold, answer.selection, name)
+            facts = (answer.scores, answer.kind, answer.threshold, selection, name)
             overlays.heat_sheet(path, gaussians, views, *facts)
     return summary(ious) | {"not_answered": lost}
 
@@ -118,12 +119,15 @@ def clicks(folder: Path, out: Path) -> dict[str, Any]:
     training, held_out = scene.frames_of(False), scene.frames_of(True)
     cameras = [frame.camera for frame in training]
     graph, bare = graphs.build(gaussians, cameras, fields["labels"]), graphs.build(gaussians, cameras)
+    outlines = Outlines.of(gaussians, fields["labels"], cameras)
     names = {int(number): given[0] for number, given in json.loads(NAMES.read_text()).items() if given}
     by_field, without = {}, {}
     for number, name in names.items():
         pointed = [_click(training, bodies) for bodies in _bodies(number)]
         for results, its_graph, field in ((by_field, graph, fields["labels"]), (without, bare, None)):
-            selection = tidy(its_graph, select(gaussians, pointed, its_graph, field).selection)
+            answer = select(gaussians, pointed, its_graph, field)
+            selection, alike = tidy(its_graph, answer.selection), answer.alike()
+            selection = selection if alike is None else outlines.agreed(selection, alike)
             key = name if name not in results else f"{name} {number}"
             results[key] = pooled(gaussians, selection, held_out, lambda f, n=number: exact(f) == n)
         if name in ("teapot", "chair", "books"):

@@ -14,7 +14,7 @@ from ..distill import naming, objects
 from ..distill.ask import Answer, Viewpoint, ask, segment
 from ..distill.field import FeatureField
 from ..distill.objects import Thing
-from ..distill.segment import refine
+from ..distill.segment import Outlines
 from ..distill.teachers import card, reopen
 from ..distill.teachers.base import Teacher
 from ..splatting import formats
@@ -62,9 +62,10 @@ def run(request: Ask, console: Console) -> int:
     viewpoint = Viewpoint(session.up, here.camera if here else None)
     mass = session.importance()
     answer = ask(gaussians, field, teacher, words[0], viewpoint, mass, request.negative, _threshold(request.threshold))
-    if request.refine:
+    if request.refine and answer.alike is not None:
         cameras = [view.camera for view in opened.views if not view.held_out]
-        answer = replace(answer, selection=refine(gaussians, field, teacher, answer.selection, cameras))
+        outlines = Outlines.of(gaussians, field, cameras)
+        answer = replace(answer, selection=outlines.agreed(answer.selection, answer.alike))
     _report(answer, field.teacher, here, console)
     if answer.found:
         facts = facts_of(answer, field.teacher)
@@ -129,10 +130,8 @@ def _share_out(
     request: Ask, console: Console, opened: Scene, gaussians: Gaussians, field: FeatureField, teacher: Teacher
 ) -> int:
     """Several names share the scene out; each becomes an object."""
-    if request.threshold is not None or request.name is not None or request.refine:
-        raise InputError(
-            "Several names share the scene out: --threshold, --name and --refine belong to a single question."
-        )
+    if request.threshold is not None or request.name is not None:
+        raise InputError("Several names share the scene out: --threshold and --name belong to a single question.")
     shared = segment(gaussians, field, teacher, request.words, request.negative)
     for note in dict.fromkeys(shared.notes):
         say(console, note)

@@ -63,7 +63,7 @@ class Ask:
     teacher: Text = None  # whose field answers (the only one, else the first that knows words)
     negative: tuple[str, ...] = ()  # what is not meant, beside the canonical negatives
     threshold: Number = None  # on the score that is shown (chosen from the scores)
-    refine: bool = False  # decide borders again by photos' views, for thin things (labels only; seconds)
+    refine: bool = True  # decide borders again by how some photos' views show the field
     viewpoint: Text = None  # photo that left, right, in front and behind are meant from (the first)
     name: Text = None  # of the object that is saved (the words)
     views: tuple[str, ...] = ()  # photos for the overlays, by name or number (a few)
@@ -101,7 +101,7 @@ class Select:
     tolerance: Number = None  # 0 takes only what is most alike, 1 nearly all (where the natural gap is)
     size: Literal["part", "thing", "group"] = "thing"  # how much is meant
     clean: bool = True  # drop floaters, take in what is hidden inside
-    refine: bool = False  # decide borders again by photos' views, for thin things (labels only; seconds)
+    refine: bool = True  # where a field decides: decide borders again by how some photos' views show it
     name: Text = None  # of the object that is saved
     views: tuple[str, ...] = ()  # photos for the overlays, by name or number (a few)
     out: OutFile = None  # folder for the overlays (SCENE/answers)

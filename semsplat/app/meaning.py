@@ -5,7 +5,8 @@ Everything here is made once and kept: a teacher when it is first asked, the nei
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,7 +17,7 @@ from ..distill.ask import Answer, Segmentation, Viewpoint, ask
 from ..distill.ask import segment as share_out
 from ..distill.field import FeatureField
 from ..distill.proposals import Proposals, propose
-from ..distill.segment import Graph, Prompt, Selected
+from ..distill.segment import Graph, Outlines, Prompt, Selected
 from ..distill.segment.choose import Size
 from ..distill.segment.clean import tidy
 from ..distill.teachers import card, reopen
@@ -43,12 +44,16 @@ class Chosen:
     ids: Int64[Tensor, " n"]  # of all Gaussians when it was chosen
     found: Selected
     graph: Graph
-    clean: bool = True  # without floaters, with what is hidden inside
+    clean: bool = True  # without floaters, with what is hidden inside, borders decided by views
+    outlines: Outlines | None = None  # of the field that decided
 
     def at(self, tolerance: float | None = None) -> Int64[Tensor, " k"]:
         """Ids of the Gaussians that belong; at the natural tolerance when none is given."""
         rows = self.found.selection if tolerance is None else self.found.at(tolerance)
-        return self.ids[tidy(self.graph, rows) if self.clean and rows.any() else rows].sort().values
+        if self.clean and rows.any():
+            rows, alike = tidy(self.graph, rows), self.found.alike(tolerance)
+            rows = self.outlines.agreed(rows, alike) if self.outlines is not None and alike is not None else rows
+        return self.ids[rows].sort().values
 
 
 @dataclass
@@ -66,12 +71,14 @@ class Meaning:
 
     fields: Mapping[str, FeatureField] = field(default_factory=dict)
     cameras: Sequence[Camera] = ()  # of the photos, where surfaces are looked at
+    graphs: Path | None = None  # folder in which neighbourhoods are kept for the next time
 
     def __post_init__(self) -> None:
         self._teachers: dict[str, Teacher] = {}
         self._whole: dict[str, _Kept] = {}  # by field: the largest scene it was built for
         self._now: dict[str, _Kept] = {}  # and the part of it that was asked for last
-        self._building, self._opening = threading.Lock(), threading.Lock()
+        self._drawn: dict[str, tuple[Gaussians, Outlines | None]] = {}  # by field
+        self._building, self._opening, self._drawing = threading.Lock(), threading.Lock(), threading.Lock()
 
     @property
     def readers(self) -> list[str]:
@@ -122,7 +129,11 @@ class Meaning:
     ) -> Answer:  # fmt: skip
         """Answer a question; see :func:`semsplat.distill.ask.ask`."""
         known, teacher = self.reader(name, gaussians.means.device)
-        return ask(gaussians, known, teacher, question, viewpoint, mass, negatives, threshold)
+        answer = ask(gaussians, known, teacher, question, viewpoint, mass, negatives, threshold)
+        outlines = self.outlines(gaussians, known.teacher) if answer.alike is not None and answer.found else None
+        if outlines is None or answer.alike is None:
+            return answer
+        return replace(answer, selection=outlines.agreed(answer.selection, answer.alike))
 
     def share_out(
         self, gaussians: Gaussians, names: Sequence[str], name: str | None, negatives: Sequence[str]
@@ -144,7 +155,8 @@ class Meaning:
         found = segment.select(
             gaussians, prompts, graph, known, tolerance, size, prompted, self.cameras if prompted else ()
         )
-        return Chosen(gaussians.ids.cpu(), found, graph, clean)
+        outlines = self.outlines(gaussians, name) if found.kinds is not None and name is not None else None
+        return Chosen(gaussians.ids.cpu(), found, graph, clean, outlines)
 
     def prepare(self, gaussians: Gaussians) -> None:
         """Make what the first click needs, so that it is quick; 10 s for 100,000 Gaussians on two cores.
@@ -154,12 +166,27 @@ class Meaning:
         """
         graph = self.graph(gaussians, self.pointing)
         _ = graph.unseen, graph.tree if self.pointing is None else graph.links(1.0)
+        if self.pointing is not None:
+            self.outlines(gaussians, self.pointing)
         if self.pointing == PROMPTED:
             self.teacher(PROMPTED, gaussians.means.device)
 
     def graph(self, gaussians: Gaussians, name: str | None = None) -> Graph:
         """The neighbourhood of these Gaussians; made again only where they moved or are new."""
         return self._keep(gaussians, name).graph
+
+    def outlines(self, gaussians: Gaussians, name: str) -> Outlines | None:
+        """What some photos show of a field; made once, also for what is left of the scene. None without photos."""
+        with self._drawing:
+            before, drawn = self._drawn.get(name, (None, None))
+            if before is not None and drawn is not None and _same(before, gaussians):
+                return drawn
+            rows = _rows(before, gaussians) if before is not None else None
+            if drawn is not None and rows is not None:
+                return drawn.part(rows)
+            drawn = Outlines.of(gaussians, self.fields[name], self.cameras) if self.cameras else None
+            self._drawn[name] = gaussians, drawn
+            return drawn
 
     def proposals(self, gaussians: Gaussians, name: str | None = None) -> Proposals:
         """The parts that the scene falls into by itself, at every size."""
@@ -177,7 +204,7 @@ class Meaning:
                 whole = self._whole.get(key)
                 part = _part(whole, gaussians) if whole else None
                 if part is None:
-                    part = segment.build(gaussians, self.cameras, self.fields[name] if name else None)
+                    part = segment.kept(self.graphs, gaussians, self.cameras, self.fields[name] if name else None)
                     self._whole[key] = _Kept(gaussians, part)
                 now = self._now[key] = _Kept(gaussians, part)
             return now
@@ -190,9 +217,15 @@ def _same(one: Gaussians, other: Gaussians) -> bool:
     return one.ids.shape == other.ids.shape and torch.equal(one.ids, other.ids) and torch.equal(one.means, other.means)
 
 
+def _rows(before: Gaussians, now: Gaussians) -> Int64[Tensor, " n"] | None:
+    """Where the Gaussians were among those of before, if each was there and has not moved."""
+    rows = places(before.ids, now.ids)
+    if (rows < 0).any() or not torch.equal(before.means[rows], now.means):
+        return None
+    return rows.cpu()
+
+
 def _part(kept: _Kept, gaussians: Gaussians) -> Graph | None:
     """The neighbourhood when some Gaussians are gone and the others are where they were; else None."""
-    rows = places(kept.gaussians.ids, gaussians.ids)
-    if (rows < 0).any() or not torch.equal(kept.gaussians.means[rows], gaussians.means):
-        return None
-    return kept.graph.part(rows.cpu())
+    rows = _rows(kept.gaussians, gaussians)
+    return None if rows is None else kept.graph.part(rows)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ..distill import naming, objects
 from ..distill.objects import Thing
-from ..distill.segment.graph import build
+from ..distill.segment import kept
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from . import objects_find as finding
@@ -66,7 +66,7 @@ def _find(request: Objects, opened: Scene, console: Console) -> int:
         masks = finding.masks_of_photos(opened, gaussians, request.masks, console)
     elif chosen is not None and chosen.teacher == finding.PROMPTED:
         masks = finding.masks_of_views(opened, gaussians, chosen, console)
-    graph = build(gaussians, cameras)
+    graph = kept(opened.graphs, gaussians, cameras)
     found = finding.candidates(graph, gaussians, chosen, masks, request.size)
     words = finding.namer(fields, chosen, device, console)
     names = finding.named(found, gaussians, graph, words)

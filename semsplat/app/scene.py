@@ -10,7 +10,7 @@
     objects.json, selections.safetensors         named things: see semsplat.distill.objects
     edits.json, edits.safetensors, edits/        what was changed since: see semsplat.splatting.history_files
     poses/                   where photos were taken from, when we had to find out: see semsplat.splatting.capture.sfm
-    cache/                   prepared photos; may be deleted, they are made again when needed
+    cache/                   prepared photos, maps, graphs; may be deleted, they are made again when needed
 
 Every file is replaced in one step, so each of them is whole at any time.
 """
@@ -109,6 +109,11 @@ class Scene:
             return ply.read(self.folder / GAUSSIANS)
         except InputError as error:
             raise InputError(f"{error} It is written again by: semsplat train -o {self.folder} --resume") from error
+
+    @property
+    def graphs(self) -> Path:
+        """Folder of the neighbourhood graphs that are kept; may be deleted."""
+        return self.folder / CACHE / "graphs"
 
     @cached_property
     def history(self) -> History:

@@ -44,15 +44,14 @@ def run(request: Select, console: Console) -> int:
     teacher = _prompted(field, gaussians.means.device)
     cameras = [view.camera for view in opened.views if not view.held_out] or [view.camera for view in opened.views]
     began = time.monotonic()
-    graph = segment.build(gaussians, cameras, field)
+    graph = segment.kept(opened.graphs, gaussians, cameras, field)
     built = time.monotonic()
     found = segment.select(
         gaussians, prompts, graph, field, request.tolerance, request.size, teacher, cameras if teacher else ()
     )
     selection = tidy(graph, found.selection) if request.clean else found.selection
-    if request.refine:
-        classes = reopen(field.teacher, field.memory, gaussians.means.device) if field is not None else None
-        selection = segment.refine(gaussians, field, classes, selection, cameras)
+    if request.refine and field is not None and (alike := found.alike()) is not None:
+        selection = segment.Outlines.of(gaussians, field, cameras).agreed(selection, alike)
     seconds = time.monotonic() - built
     thing = _save(request, opened, gaussians, selection, found, field)
     by = field.teacher if field is not None else "no field: position, normal, colour, size"

@@ -94,7 +94,7 @@ class Session(SharedScene):
             scene.folder.resolve().name or str(scene.folder),
             psnr if isinstance(psnr, int | float) else None,
             bool(scene.config.get("generated")),
-            Meaning(fields, _training(scene.views)),
+            Meaning(fields, _training(scene.views), scene.graphs),
             scene.folder,
         )
 
@@ -118,7 +118,7 @@ class Session(SharedScene):
         gaussians, fields = scene.meaning
         psnr = scene.metrics.get("psnr")
         self.held_out_psnr = psnr if isinstance(psnr, int | float) else None
-        self.meaning = Meaning(fields, self.meaning.cameras)
+        self.meaning = Meaning(fields, self.meaning.cameras, self.meaning.graphs)
         self.renew(gaussians.to(self.original.means.device), said)
 
     # Questions

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...splatting.gaussians import Gaussians
 from ..field import FeatureField
+from ..segment.refine import Alike
 from ..teachers.base import Teacher
 from .bodies import Viewpoint
 from .finding import Finder, Found, NothingFound
@@ -33,6 +34,7 @@ class Answer:
     selection: Bool[Tensor, " n"]
     objects: tuple[Found, ...]  # all that were considered, the best first
     notes: tuple[str, ...]  # sentences for people: how words were taken, what a score means, why nothing was found
+    alike: Alike | None = None  # whether codes fit the noun, as those that are drawn; None: features did not decide
 
     @property
     def found(self) -> bool:
@@ -118,7 +120,7 @@ def _compared(
         count = f"The only {names}" if len(found) == 1 else f"None of the {len(found)} things that are {names}"
         verb = "does not fit" if len(found) == 1 else "fits"
         notes.append(f"{count} {verb} '{weakest[0]}' (the best reaches {weakest[1]:.2f} of 1, and it takes 0.50).")
-    scores = Scores(values, f"{scores.kind} x fit", scores.what, scores.least)
+    scores = replace(scores, values=values, kind=f"{scores.kind} x fit")
     return _answer(question, phrase, scores, cut, selection, found, notes)
 
 
@@ -133,4 +135,7 @@ def _answer(
 ) -> Answer:
     said = [*notes, f"Score, {scores.kind}: {scores.what}."] if scores.what else notes
     sentences = tuple(dict.fromkeys(sentence for note in said for sentence in re.split(r"(?<=[.!?]) (?=[A-Z'])", note)))
-    return Answer(tidy(question), str(phrase), scores.values, scores.kind, cut, selection, tuple(found), sentences)
+    return Answer(
+        tidy(question), str(phrase), scores.values, scores.kind, cut, selection, tuple(found), sentences,
+        None if cut is None else scores.alike(cut),
+    )  # fmt: skip

@@ -123,7 +123,8 @@ def tidy(question: str) -> str:
     kept = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in unicodedata.normalize("NFKC", question))
     words = re.sub(r"[,;:!?\"“”„«»()\[\]{}]+|\.(?=\s|$)", " ", kept).casefold().split()
     if not any(c.isalnum() for word in words for c in word):
-        raise InputError('The question is empty; say what to look for, such as "red mug" or "mug on the table".')
+        said = f"There is no word in '{' '.join(words)[:40]}'" if words else "The question is empty"
+        raise InputError(f'{said}; say what to look for, such as "red mug" or "mug on the table".')
     if len(words) > LONGEST or len(kept) > 400:
         start = " ".join(words[:4])[:60]
         raise InputError(f"The question '{start} ...' has {len(words)} words; at most {LONGEST} can be understood.")

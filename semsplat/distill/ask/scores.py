@@ -1,16 +1,18 @@
 """How well Gaussians fit words. What a score is, is always said: a cosine, a relevancy or a probability."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ...splatting.blend import Blend
 from ...splatting.errors import InputError
 from ...splatting.gaussians import Gaussians
 from ..field import FeatureField
+from ..segment.refine import Alike
 from ..teachers.base import Teacher, TextTeacher
 from ..teachers.labels import LabelsTeacher
 
@@ -28,6 +30,15 @@ class Scores:
     what: str  # what the number means, in a sentence
     least: float  # no threshold of ours is below it: less means nothing
     natural: float | None = None  # the threshold that the score has by its meaning; None: it is chosen from the values
+    of: Callable[[Float[Tensor, "*b d"]], Float[Tensor, "*b"]] | None = None  # of any codes; None: they do not decide
+    nearest: Alike | None = None  # whether codes are nearer to the words than to all else that is known
+
+    def alike(self, threshold: float) -> Alike | None:
+        """Whether codes reach a threshold, where codes decide; at the natural one it is the nearest that counts."""
+        of = self.of
+        if self.nearest is not None and threshold == self.natural:
+            return self.nearest
+        return None if of is None else lambda codes: of(codes) >= threshold
 
 
 @dataclass(frozen=True)
@@ -69,15 +80,20 @@ def score(
     reader = words_of(teacher)
     own = () if isinstance(reader, LabelsTeacher) else tuple(reader.negatives(text))
     against = tuple(dict.fromkeys((*own, *negatives)))
-    columns = _cosines(field, field.codes(gaussians), reader, [text, *against])
-    if not against:
-        cosines = columns[:, 0]
-        if isinstance(reader, LabelsTeacher):
-            what = "cosine with the class's code, 1 where every annotation agrees"
-            return Scores(cosines, "cosine", what, 0.5, 0.5)
-        return Scores(cosines, "cosine", "cosine of feature and text", 0.0)
-    values = relevancy(columns[:, 0], columns[:, 1:])
-    return Scores(values, "relevancy", f"0.5 is as near to the words as to: {', '.join(against[:6])}", 0.5)
+
+    def of(codes: Float[Tensor, "*b d"]) -> Float[Tensor, "*b"]:
+        columns = _cosines(field, codes, reader, [text, *against])
+        return relevancy(columns[..., 0], columns[..., 1:]) if against else columns[..., 0]
+
+    values = of(field.codes(gaussians))
+    if against:
+        return Scores(values, "relevancy", f"0.5 is as near to the words as to: {', '.join(against[:6])}", 0.5, of=of)
+    if isinstance(reader, LabelsTeacher):
+        what = "cosine with the class's code, 1 where every annotation agrees"
+        own = torch.tensor(reader.match(text).classes)
+        nearest = functools.partial(_nearest, field, reader.codes, own)
+        return Scores(values, "cosine", what, 0.5, 0.5, of, nearest)
+    return Scores(values, "cosine", "cosine of feature and text", 0.0, of=of)
 
 
 def relevancy(
@@ -142,12 +158,19 @@ def seen_cosine(
     return field.scores(blend @ field.codes(gaussians), text[None])[..., 0]
 
 
+def _nearest(
+    field: FeatureField, classes: Float[Tensor, "k c"], own: Int64[Tensor, " m"], codes: Float[Tensor, "*b d"]
+) -> Bool[Tensor, "*b"]:
+    """Whether the class that is nearest to codes is one of ``own``."""
+    return torch.isin(field.scores(codes, classes).argmax(-1), own.to(codes.device))
+
+
 def _cosines(
-    field: FeatureField, codes: Float[Tensor, "n d"], reader: TextTeacher, texts: Sequence[str]
-) -> Float[Tensor, "n k"]:
+    field: FeatureField, codes: Float[Tensor, "*b d"], reader: TextTeacher, texts: Sequence[str]
+) -> Float[Tensor, "*b k"]:
     """Cosines with texts; where one names several classes, with the nearest of their codes."""
     if not isinstance(reader, LabelsTeacher):
         return field.scores(codes, reader.read(texts))
     meant = [reader.codes[list(reader.match(text).classes)] for text in texts]
-    every = field.scores(codes, torch.cat(meant)).split([len(some) for some in meant], dim=1)
-    return torch.stack([columns.amax(1) for columns in every], dim=1)
+    every = field.scores(codes, torch.cat(meant)).split([len(some) for some in meant], dim=-1)
+    return torch.stack([columns.amax(-1) for columns in every], dim=-1)

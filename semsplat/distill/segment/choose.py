@@ -22,23 +22,23 @@ def by_tree(
 ) -> tuple[Float[Tensor, " n"], float]:
     """(order, tolerance): when each Gaussian joins as the tolerance grows from 0 to 1, and how far it should.
 
-    What all positive prompts have in common grows together, unless that holds what is not meant; then each grows on
-    its own, up to where it would. Order is inf for what never joins. The tolerance runs evenly in the logarithm of
-    size.
+    What all positive prompts have in common grows together. Order is inf for what never joins: that is what holds what
+    is not meant, above the natural size; whether such a thing is part of what is natural, the tree cannot say. The
+    tolerance runs evenly in the logarithm of size.
     """
     weight = tree.sums(np.maximum(mass.double().numpy(), 1e-4 * mass.double().mean().item()))
     inside = [one.inside for one in evidence if one.inside.any()]
     barred = _held(tree, [one.outside for one in evidence if one.outside.any()])
     together = _anchor(tree, sum(inside[1:], inside[0]), share=0.9) if len(inside) > 1 else -1
-    anchors = [together] if together >= 0 and not barred[together] else [_anchor(tree, one) for one in inside]
+    anchors = [together] if together >= 0 else [_anchor(tree, one) for one in inside]
     orders, tolerances = [], []
     for anchor in anchors:
         chain = tree.chain(anchor)
-        free = chain[~barred[chain]]
-        chain = free if len(free) else chain[:1]
+        found = _natural(tree, weight, chain, size)
         at = _places(tree, weight, chain)
-        orders.append(tree.joined(int(chain[0]), _until(at, len(tree.chain(int(chain[0]))))))
-        tolerances.append(at[_natural(tree, weight, chain, size)])
+        at[found + 1 :][barred[chain[found + 1 :]]] = np.inf
+        orders.append(tree.joined(anchor, at))
+        tolerances.append(at[found])
     return torch.from_numpy(np.minimum.reduce(orders)).float(), float(np.max(tolerances))
 
 
@@ -63,11 +63,6 @@ def _places(tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndarr
     """Where the nodes are on the way from one Gaussian to everything: even steps in the logarithm of size, 0 to 1."""
     least, most = weight[: len(tree.leaves)].min(), weight[: len(tree.leaves)].sum()
     return np.clip(np.log(weight[chain] / least) / max(np.log(most / least), 1e-9), 0.0, 1.0)
-
-
-def _until(at: Float64[np.ndarray, " k"], length: int) -> Float64[np.ndarray, " l"]:
-    """The places, and inf for nodes of the chain that must not join."""
-    return np.concatenate([at, np.full(length - len(at), np.inf)])
 
 
 def _natural(tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndarray, " k"], size: Size) -> int:

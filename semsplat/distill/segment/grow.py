@@ -7,6 +7,8 @@ from the seeds.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,9 +19,11 @@ from ...splatting.errors import InputError
 from ...splatting.flood import flood
 from ...splatting.gaussians import Gaussians
 from ..field import FeatureField
+from ..teachers.codes import class_codes
 from .choose import Size
 from .graph import Graph
 from .prompts import Evidence
+from .refine import Alike
 
 CLUSTERS = 5  # at most, of a stroke's features
 LEAST = 0.15  # share of the weight below which a kind of feature is an accident: shone through, brushed by
@@ -30,10 +34,69 @@ HELD = 0.8  # share of what is alike in the prompt that has to be within the nat
 HALFWAY = {"labels": 0.5}  # codes of classes are orthogonal: by its meaning, as for words, and not by a gap
 
 
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """What the prompts' features are like, and which are not meant."""
+
+    turn: Float[Tensor, "d d"]  # from codes to vectors whose products are those of the decoded features
+    meant: Float[Tensor, "k d"]  # unit vectors
+    others: Float[Tensor, "m d"]
+    classes: Float[Tensor, "c d"]  # of annotations, as features; none for other teachers
+
+    @classmethod
+    def of(cls, codes: Float[Tensor, "n d"], field: FeatureField, evidence: Sequence[Evidence]) -> Self:
+        """K-means of each prompt's features; a point has one feature, W F in its pixel.
+
+        That is much sharper than those of the Gaussians there, of which the border ones make up for each other.
+        """
+        turn = turning(field)
+        features = codes @ turn
+        units = torch.nn.functional.normalize(features, dim=-1)
+        meant, others = [features[:0]], [features[:0]]
+        for one in evidence:
+            for weights, found in ((one.inside, meant), (one.outside, others)):
+                under = weights > (0.0 if one.point else 0.01 * weights.max())
+                if under.any() and one.point:
+                    found.append(torch.nn.functional.normalize(weights[under] @ features[under], dim=-1)[None])
+                elif under.any():
+                    found.append(clusters(units[under], weights[under]))
+        classes = class_codes(len(field.memory.get("names", ()))) if field.teacher in HALFWAY else torch.zeros(0, 0)
+        turned = (torch.linalg.pinv(turn) @ field.decoder.cpu() @ classes.T).T if len(classes) else features[:0]
+        return cls(turn, torch.cat(meant), torch.cat(others), turned)
+
+    def distances(self, codes: Float[Tensor, "*b d"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+        """Cosine distance to the nearest feature that is meant, and to the nearest that is not; inf without any.
+
+        Args:
+            codes: of features of length 1.
+        """
+        nothing = codes.new_full(codes.shape[:-1], torch.inf)
+        meant, others = (
+            (1.0 - (codes @ (self.turn @ kinds.T)).amax(-1)).clamp_min(0.0) if len(kinds) else nothing
+            for kinds in (self.meant, self.others)
+        )
+        return meant, others
+
+    def alike(self, tolerance: float) -> Alike:
+        """Whether codes are as near to what is meant, and nearer than to what is not.
+
+        Annotations say what else there is: at their own tolerance it is the nearest class that counts.
+        """
+        if len(self.classes) and tolerance in HALFWAY.values():
+            own = (self.meant @ self.classes.T).argmax(-1)
+            return lambda codes: torch.isin((codes @ (self.turn @ self.classes.T)).argmax(-1), own)
+
+        def decide(codes: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b"]:
+            distance, other = self.distances(codes)
+            return (distance <= tolerance) & (distance <= other)
+
+        return decide
+
+
 def by_field(
     gaussians: Gaussians, graph: Graph, field: FeatureField, evidence: Sequence[Evidence], size: Size
-) -> tuple[Float[Tensor, " n"], float]:
-    """(order, tolerance): when each Gaussian joins as the tolerance grows, and where the natural gap is.
+) -> tuple[Float[Tensor, " n"], float, Kinds]:
+    """(order, tolerance, kinds): when each Gaussian joins as the tolerance grows, the natural gap, what is meant.
 
     A ``group`` is all that is alike, wherever it is; a ``thing`` hangs together; a ``part`` is what is most alike.
     Order is the cosine distance, for things and parts the highest on the way, with steps between unlike neighbours
@@ -42,30 +105,34 @@ def by_field(
     Raises:
         InputError: the field knows nothing about what was pointed at.
     """
-    features = turned(gaussians, field)
-    known = (field.reliability(gaussians).cpu() > 0).float()
-    meant = sum((one.inside for one in evidence), torch.zeros(len(graph))) * known
+    codes, known = field.codes(gaussians).detach().cpu().float(), (field.reliability(gaussians).cpu() > 0).float()
+    evidence = [replace(one, inside=one.inside * known, outside=one.outside * known) for one in evidence]
+    meant = sum((one.inside for one in evidence), torch.zeros(len(graph)))
     if not meant.any():
         raise InputError(f"The field of '{field.teacher}' knows nothing about what was pointed at; point elsewhere.")
-    distance = _nearest(features, [(one.inside * known, one.point) for one in evidence])
-    other = _nearest(features, [(one.outside * known, one.point) for one in evidence])
+    kinds = Kinds.of(codes, field, evidence)
+    distance, other = kinds.distances(codes / field.norms(codes).clamp_min(1e-12))
     entries = torch.where((known > 0) & (distance <= other), distance, torch.inf)
-    own = [weights for one in evidence if (weights := one.inside * known).any()]
-    seeds = torch.stack([_seeds(distance, weights) for weights in own]).any(0)  # each prompt has its own
+    seeds = torch.stack([_seeds(distance, one.inside) for one in evidence if one.inside.any()]).any(0)  # of each prompt
     entries[seeds] = distance[seeds]
     if size != "group":
         entries = flood(*graph.links(STEP), entries, torch.nonzero(seeds)[:, 0])
     order = torch.where(entries.isfinite(), entries.clamp_max(1.0), torch.inf)
     if field.teacher in HALFWAY and size != "part":
-        return order, HALFWAY[field.teacher]
-    return order, natural(order, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size)
+        return order, HALFWAY[field.teacher], kinds
+    return order, natural(order, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size), kinds
 
 
 def turned(gaussians: Gaussians, field: FeatureField) -> Float[Tensor, "n d"]:
     """Vectors whose products are those of the decoded features, in as few numbers as the codes have."""
-    codes, decoder = field.codes(gaussians).detach().cpu().float(), field.decoder.cpu().float()
+    return field.codes(gaussians).detach().cpu().float() @ turning(field)
+
+
+def turning(field: FeatureField) -> Float[Tensor, "d d"]:
+    """From codes to such vectors."""
+    decoder = field.decoder.cpu().float()
     values, vectors = torch.linalg.eigh(decoder @ decoder.T)
-    return codes @ (vectors * values.clamp_min(0.0).sqrt())
+    return vectors * values.clamp_min(0.0).sqrt()
 
 
 def clusters(
@@ -90,25 +157,6 @@ def clusters(
         centers = torch.where((nearest.sum(0) > 0)[:, None], torch.nn.functional.normalize(moved, dim=-1), centers)
     shares = nearest.sum(0) / nearest.sum()
     return centers[shares >= min(least, shares.max().item())]
-
-
-def _nearest(
-    features: Float[Tensor, "n d"], prompts: Sequence[tuple[Float[Tensor, " n"], bool]]
-) -> Float[Tensor, " n"]:
-    """Cosine distance of each Gaussian to the nearest feature of the prompts (weights, point); inf without any.
-
-    A point has one feature, W F in its pixel: much sharper than those of the Gaussians there, of which the border ones
-    make up for each other.
-    """
-    result = features.new_full((len(features),), torch.inf)
-    units = torch.nn.functional.normalize(features, dim=-1)
-    for weights, point in prompts:
-        under = weights > (0.0 if point else 0.01 * weights.max())
-        if under.any():
-            seen = torch.nn.functional.normalize(weights[under] @ features[under], dim=-1)[None]
-            found = seen if point else clusters(units[under], weights[under])
-            result = torch.minimum(result, (1.0 - (units @ found.T).amax(1)).clamp_min(0.0))
-    return result
 
 
 def _seeds(distance: Float[Tensor, " n"], weights: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:

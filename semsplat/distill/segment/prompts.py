@@ -147,8 +147,11 @@ def brush(stroke: Stroke) -> Bool[Tensor, "h w"]:
     points, camera = stroke.points.double(), stroke.camera
     if not len(points):
         raise InputError("A stroke has no points; draw it again.")
-    if not points.isfinite().all() or not stroke.radius > 0 or not math.isfinite(stroke.radius):
-        raise InputError(f"A stroke needs points that are numbers and a radius above 0, not {stroke.radius}.")
+    bad = points[~points.isfinite().all(1)]
+    if len(bad):
+        raise InputError(f"A stroke needs points that are numbers, not ({bad[0, 0]:g}, {bad[0, 1]:g}).")
+    if not stroke.radius > 0 or not math.isfinite(stroke.radius):
+        raise InputError(f"A stroke needs a radius above 0, not {stroke.radius:g}.")
     radius = max(stroke.radius, 0.71)
     y = torch.arange(camera.height, dtype=torch.float64)[:, None] + 0.5
     x = torch.arange(camera.width, dtype=torch.float64)[None] + 0.5

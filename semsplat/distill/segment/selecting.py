@@ -16,8 +16,9 @@ from . import graph as graphs
 from . import prompts as pointing
 from .choose import Size, by_tree
 from .graph import Graph
-from .grow import by_field
+from .grow import Kinds, by_field
 from .prompts import Evidence, MaskPrompt, Prompt
+from .refine import Alike
 from .sam_votes import by_masks
 from .walk import walk
 
@@ -32,6 +33,7 @@ class Selected:
     tolerance: float  # that was used: given, or the natural one
     natural: float  # the tolerance that was found
     way: str  # how it was found: outline, masks, field or tree
+    kinds: Kinds | None = None  # features that were meant; None: features did not decide
 
     @property
     def selection(self) -> Bool[Tensor, " n"]:
@@ -41,6 +43,10 @@ class Selected:
     def at(self, tolerance: float) -> Bool[Tensor, " n"]:
         """The Gaussians that belong at another tolerance, 0 to 1; larger ones only add."""
         return self.order <= tolerance
+
+    def alike(self, tolerance: float | None = None) -> Alike | None:
+        """Whether codes are what is meant, where a field decided: for :class:`.refine.Outlines`."""
+        return self.kinds.alike(self.tolerance if tolerance is None else tolerance) if self.kinds else None
 
 
 @torch.no_grad()
@@ -77,15 +83,17 @@ def select(
     graph = graph if graph is not None else graphs.build(gaussians, (), field)
     if len(graph) != len(gaussians):
         raise ValueError(f"The graph is of {len(graph)} Gaussians, not of these {len(gaussians)}.")
+    kinds = None
     if teacher is not None and field is not None and not any(isinstance(prompt, MaskPrompt) for prompt in prompts):
         way, (order, natural) = "masks", by_masks(gaussians, graph, field, teacher, prompts, size, cameras)
     elif any(one.outlines for one in evidence):
         way, (order, natural) = "outline", _within(graph, evidence)
     elif field is not None:
-        way, (order, natural) = "field", by_field(gaussians, graph, field, evidence, size)
+        way, (order, natural, kinds) = "field", by_field(gaussians, graph, field, evidence, size)
     else:
         way, (order, natural) = "tree", by_tree(graph.tree, graph.surface.mass, evidence, size)
-    selected = Selected(order, natural if tolerance is None else tolerance, natural, way)
+        order = _parted(graph, order, natural, evidence)
+    selected = Selected(order, natural if tolerance is None else tolerance, natural, way, kinds)
     if not selected.selection.any():
         raise InputError("Nothing was found there; raise the tolerance, or point at the thing in another view.")
     return selected
@@ -98,3 +106,18 @@ def _within(graph: Graph, evidence: Sequence[Evidence]) -> tuple[Float[Tensor, "
     outside = torch.stack([weight * one.outside for weight, one in zip(weights, evidence, strict=True)]).sum(0)
     chance = walk(graph, inside, outside)
     return torch.where(chance > 1e-3, 1.0 - chance, torch.inf), 0.5
+
+
+def _parted(
+    graph: Graph, order: Float[Tensor, " n"], natural: float, evidence: Sequence[Evidence]
+) -> Float[Tensor, " n"]:
+    """Without what hangs together more with what is not meant, where that is a part of what was found."""
+    rows = torch.nonzero(order <= natural)[:, 0]
+    inside = torch.stack([one.inside[rows] for one in evidence]).sum(0)
+    outside = torch.stack([one.outside[rows] for one in evidence]).sum(0)
+    if not outside.any():
+        return order
+    part = graph.part(rows)
+    order = order.clone()
+    order[rows[walk(part, inside, outside) < walk(part, outside, inside)]] = torch.inf
+    return order

@@ -121,9 +121,10 @@ class Names:
         return 2 * len(grams & own) / max(1, len(grams) + len(own))
 
     def _refuse(self, text: str, asked: str) -> Match:
-        raise InputError(
-            f"Nothing here is called '{text.strip()[:40]}'; the nearest names: {self._some(self.nearest(asked))}"
-        )
+        near = self.nearest(asked)
+        alike = any(self._likeness(asked, key(name) or name.strip()) for name in near)
+        what = "the nearest names" if alike else "the names"
+        raise InputError(f"Nothing here is called '{text.strip()[:40]}'; {what}: {self._some(near)}")
 
     def _some(self, names: Sequence[str]) -> str:
         rest = len(self._names) - len(names[:5])

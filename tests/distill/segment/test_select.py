@@ -12,6 +12,7 @@ from semsplat.distill import segment
 from semsplat.distill.field import FeatureField
 from semsplat.distill.segment.grow import by_field
 from semsplat.distill.segment.prompts import Evidence, read
+from semsplat.distill.segment.selecting import _parted
 from semsplat.splatting.errors import InputError
 
 FRONT = camera(0.0)
@@ -83,6 +84,16 @@ def test_two_clicks_join_and_a_negative_one_parts() -> None:
     assert not alone[what == BLUE].any() and alone[what == RED].float().mean() > 0.9
 
 
+def test_a_negative_stroke_takes_its_own_side_and_no_more() -> None:
+    """Even where both balls and the table are one part of the scene, so that no smaller part is the ball."""
+    gaussians, what, graph = table_with_balls()
+    evidence = read(gaussians, [click(RED_BALL), stroke((2.0, 60.0), (90.0, 60.0), positive=False)])
+    everything = torch.zeros(len(what))
+    order = _parted(graph, everything, 0.5, evidence)
+    assert iou(order <= 0.5, what != TABLE) > 0.9 or iou(order <= 0.5, what == RED) > 0.9
+    assert torch.equal(_parted(graph, everything, 0.5, evidence[:1]), everything)
+
+
 def test_a_field_grows_over_what_is_alike_and_hangs_together() -> None:
     gaussians, what, graph, field = with_field()
     thing = segment.select(gaussians, [click(RED_BALL)], graph, field)
@@ -104,7 +115,7 @@ def test_a_click_means_what_its_pixel_shows_and_not_all_that_shines_through() ->
     codes = gaussians.features.clone()
     codes[behind, :3] = torch.tensor([[1.0, 0.0, 0.1], [-0.9, 0.0, 0.0]])
     gaussians = gaussians.replace(features=codes)
-    order, natural = by_field(gaussians, graph, field, [Evidence(shines, 0 * shines, False, point=True)], "thing")
+    order, natural, _ = by_field(gaussians, graph, field, [Evidence(shines, 0 * shines, False, point=True)], "thing")
     assert iou(order <= natural, what == RED) > 0.9
 
 

@@ -75,9 +75,14 @@ def test_near_misses_are_taken_and_said(text: str, classes: tuple[int, ...], how
     "text", ["pear", "bow", "zebra", "chair leg", "book shelf", "tea", "赤い", "стул", "🙂", "x" * 500]
 )
 def test_other_words_are_refused_with_the_nearest_names(text: str) -> None:
-    with pytest.raises(InputError, match=r"Nothing here is called .*; the nearest names: .*more\)\.") as caught:
+    with pytest.raises(InputError, match=r"Nothing here is called .*; the (nearest )?names: .*more\)\.") as caught:
         NAMES.match(text)
     assert len(str(caught.value)) < 250 and "\n" not in str(caught.value)
+
+
+def test_where_nothing_is_near_no_name_is_called_near() -> None:
+    with pytest.raises(InputError, match="'赤い'; the names: chair"):
+        NAMES.match("赤い")
 
 
 def test_the_nearest_come_first() -> None:
