@@ -148,10 +148,10 @@ def draw(path: Path, opened: Scene, stored: StoredField) -> None:
     gaussians, attached = fields.attach(opened.gaussians, [stored])
     session = Session(gaussians)
     layers: tuple[Layer, ...] = (Rgb(), Features.of(session.gaussians, attached[stored.teacher]))
-    table = []
+    table, given = [], "own view" if opened.config.get(scenes.OWN_CAMERAS) else "photo"
     for view in opened.views[:: max(1, len(opened.views) // SHEET_VIEWS)][:SHEET_VIEWS]:
         drawn = [session.picture(view.camera, layer) for layer in layers]
         photo = evaluate.compared(view.frame, drawn[0])[0] if view.pixels.is_file() else drawn[0]
-        text = f"{view.name}   photo | render | {stored.teacher}"
+        text = f"{view.name}   {given} | render | {stored.teacher}"
         table.append((text, [pictures.to_bytes(image) for image in (photo, *drawn)]))
     pictures.save(path, pictures.contact_sheet(table))

@@ -27,8 +27,8 @@ from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import places
 
-# The first that is there points best. Not appearance: without any field a click does better (bundled capture: IoU
-# 0.53, with appearance 0.34).
+# The first that is there points best. Not appearance: it adds little to what every graph knows of colours (bundled
+# capture, mean IoU of clicks: 0.41 with it, 0.39 without any field).
 POINTING = ("sam", "labels", "dino", "lseg", "tipsv2", "clip", "folder")
 PROMPTED = "sam"  # answers prompts about features as they are drawn
 NO_FIELD = (

@@ -22,6 +22,9 @@ from .refine import Alike
 from .sam_votes import by_masks
 from .walk import walk
 
+LOOKS = (
+    "appearance",
+)  # fields that know no things: a tree in whose joints they count does better than growing by them
 LOUD = 50.0  # clicks and strokes beside a box or a mask count that much more than its pixels
 
 
@@ -64,7 +67,7 @@ def select(
 
     Boxes and masks say where the thing ends: their evidence is carried to the Gaussians that the view does not see
     (:mod:`.walk`). Clicks and strokes say where it is: with a field it grows as far as the features are alike
-    (:mod:`.grow`), without one as far as the scene's tree stands out (:mod:`.choose`).
+    (:mod:`.grow`), without one, or with one of mere looks, as far as the scene's tree stands out (:mod:`.choose`).
 
     Args:
         graph: of these Gaussians; made without cameras when not given, which takes seconds and is less sharp.
@@ -88,7 +91,7 @@ def select(
         way, (order, natural) = "masks", by_masks(gaussians, graph, field, teacher, prompts, size, cameras)
     elif any(one.outlines for one in evidence):
         way, (order, natural) = "outline", _within(graph, evidence)
-    elif field is not None:
+    elif field is not None and (field.teacher not in LOOKS or size == "group"):
         way, (order, natural, kinds) = "field", by_field(gaussians, graph, field, evidence, size)
     else:
         way, (order, natural) = "tree", by_tree(graph.tree, graph.surface.mass, evidence, size)

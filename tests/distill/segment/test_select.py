@@ -126,6 +126,15 @@ def test_annotations_are_cut_halfway() -> None:
     assert thing.natural == 0.5 and iou(thing.selection, what == RED) > 0.9
 
 
+def test_mere_looks_decide_by_the_tree_but_for_all_that_is_alike() -> None:
+    gaussians, what, graph, field = with_field()
+    looks = dataclasses.replace(field, teacher="appearance")
+    thing = segment.select(gaussians, [click(RED_BALL)], graph, looks)
+    assert thing.way == "tree" and thing.alike() is None and thing.selection[what == RED].any()
+    group = segment.select(gaussians, [click(RED_BALL)], graph, looks, size="group")
+    assert group.way == "field" and iou(group.selection, what != TABLE) > 0.9
+
+
 def test_strokes_with_a_field() -> None:
     gaussians, what, graph, field = with_field()
     x, y = RED_BALL
