@@ -161,6 +161,9 @@ def _labels(wanted: Wanted, truth: LabelImages, frames: list[Frame], console: Co
         if texts is None:
             say(console, f"{name} has no words, so it is not compared with labels.")
             continue
+        if len(texts.unknown) == len(texts.names):
+            say(console, f"{name} knows none of the labels' names ({', '.join(texts.names[:3])} ...): not compared.")
+            continue
         result = score_field(gaussians, field, texts, frames, truth.read, counter(console, f"{name} against labels"))
         found[FIELDS][name] = result.facts()
         taught = _agreement(wanted, field, texts, frames)
@@ -172,7 +175,7 @@ def _labels(wanted: Wanted, truth: LabelImages, frames: list[Frame], console: Co
         _say_field(name, result, taught, console)
         say(console, f"Look at it: {picture}")
     if not found[FIELDS]:
-        raise InputError(f"No field of {folder} knows words ({', '.join(fields)}); distil labels or a text teacher.")
+        raise InputError(f"No field of {folder} knows the labels' names ({', '.join(fields)}); distil labels or a text teacher.")
     return found
 
 

@@ -141,8 +141,18 @@ def test_a_field_without_words_is_said_to_have_none(taught: Path, labels: Path) 
     (taught / "fields" / "labels.safetensors").unlink()
     fields.save(taught, StoredField("sam", stored.ids, stored.codes, stored.reliability, stored.decoder, {}))
     wanted = truth_report.Wanted.of(taught, labels, None, None, None, "cpu")
-    with pytest.raises(InputError, match="knows words"):
+    with pytest.raises(InputError, match="knows the labels. names"):
         truth_report.run(wanted, Console(quiet=True))
+
+
+def test_a_field_that_knows_no_name_of_the_labels_is_not_scored_with_zeros(taught: Path, labels: Path) -> None:
+    stored = fields.load(taught / "fields" / "labels.safetensors")
+    codes, decoder = stored.codes[:, :1], torch.eye(7)[:1]
+    fields.save(taught, StoredField("appearance", stored.ids, codes, stored.reliability, decoder, {}))
+    console = Console(record=True, width=200)
+    truth_report.run(truth_report.Wanted.of(taught, labels, None, None, None, "cpu"), console)
+    assert "appearance knows none of the labels' names" in console.export_text()
+    assert list(scene.read_json(taught / scene.METRICS)["labels"]) == ["labels"]
 
 
 def test_masks_and_labels_bend_with_their_photos(tmp_path: Path) -> None:
