@@ -125,7 +125,7 @@ def diagonal(gaussians: Gaussians, thing: Thing) -> float | None:
 def _made_by(thing: Thing) -> str:
     made = str(thing.facts.get("made by", "?"))
     evidence = thing.facts.get("evidence")
-    teacher = thing.facts.get("teacher")
+    teacher = thing.facts.get("teacher") or thing.facts.get("field")
     if isinstance(evidence, list) and evidence:
         return f"{made} ({', '.join(map(str, evidence))})"
     return f"{made} ({teacher})" if teacher else made

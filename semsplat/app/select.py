@@ -104,7 +104,7 @@ def _save(
     taken = [thing.name for thing in naming.read(opened.folder, opened.history.edits)]
     name = request.name or objects.free_name("selection", taken)
     facts = {
-        "made_by": "select",
+        "made by": "select",
         "field": field.teacher if field is not None else None,
         "way": found.way,
         "size": request.size,

@@ -175,7 +175,8 @@ def _labels(wanted: Wanted, truth: LabelImages, frames: list[Frame], console: Co
         _say_field(name, result, taught, console)
         say(console, f"Look at it: {picture}")
     if not found[FIELDS]:
-        raise InputError(f"No field of {folder} knows the labels' names ({', '.join(fields)}); distil labels or a text teacher.")
+        known = ", ".join(fields)
+        raise InputError(f"No field of {folder} knows the labels' names ({known}); distil labels or a text teacher.")
     return found
 
 

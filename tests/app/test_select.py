@@ -39,6 +39,7 @@ def test_a_click_becomes_an_object_and_a_picture(fitted: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "the thing:" in said and "scene units" in said and "Selected in" in said
     (thing,) = objects.read(fitted)
+    assert thing.facts["made by"] == "select"
     assert thing.name == "the thing" and thing.facts["way"] == "tree" and len(thing.ids)
     assert torch.isin(thing.ids, scene.Scene.open(fitted).gaussians.ids).all()
     assert (fitted / "answers" / "the-thing.png").is_file()

@@ -141,7 +141,7 @@ def test_a_field_without_words_is_said_to_have_none(taught: Path, labels: Path) 
     (taught / "fields" / "labels.safetensors").unlink()
     fields.save(taught, StoredField("sam", stored.ids, stored.codes, stored.reliability, stored.decoder, {}))
     wanted = truth_report.Wanted.of(taught, labels, None, None, None, "cpu")
-    with pytest.raises(InputError, match="knows the labels. names"):
+    with pytest.raises(InputError, match=r"knows the labels. names"):
         truth_report.run(wanted, Console(quiet=True))
 
 

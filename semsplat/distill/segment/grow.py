@@ -120,7 +120,8 @@ def by_field(
     order = torch.where(entries.isfinite(), entries.clamp_max(1.0), torch.inf)
     if field.teacher in HALFWAY and size != "part":
         return order, HALFWAY[field.teacher], kinds
-    return order, natural(order, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size), kinds
+    found = natural(order, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size)
+    return order, min(found, HALFWAY.get(field.teacher, 1.0)), kinds  # a part of a class is no more than the class
 
 
 def turned(gaussians: Gaussians, field: FeatureField) -> Float[Tensor, "n d"]:

@@ -124,6 +124,10 @@ def test_annotations_are_cut_halfway() -> None:
     gaussians, what, graph, field = with_field()
     thing = segment.select(gaussians, [click(RED_BALL)], graph, dataclasses.replace(field, teacher="labels"))
     assert thing.natural == 0.5 and iou(thing.selection, what == RED) > 0.9
+    part = segment.select(
+        gaussians, [click(RED_BALL)], graph, dataclasses.replace(field, teacher="labels"), size="part"
+    )
+    assert part.natural <= thing.natural and (part.selection <= thing.selection).all()
 
 
 def test_mere_looks_decide_by_the_tree_but_for_all_that_is_alike() -> None:
