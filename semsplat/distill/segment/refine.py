@@ -31,6 +31,7 @@ VIEWS, SIDE = 14, 160  # at most so many cameras, with pictures of at most so ma
 LEAST = 1.0 / 64.0  # weights below it are left out of W
 COVERED = 0.5  # of a pixel: where less is, nothing belongs
 LITTLE = 0.1  # of the mean: a Gaussian that fills less is not turned by its pixels alone
+GAIN = 0.02  # of the agreement: what gains less is an accident of these views, and fewer changes are better
 ROUNDS = 12  # more fit these views better, but not others
 STEP = 3.0  # of a Gaussian whose pixels are all wrong, in units of the way from out to undecided
 
@@ -99,7 +100,7 @@ class Outlines:
         for _ in range(ROUNDS + 1):
             shown = seen > 0.5
             agreement = np.count_nonzero(shown & wanted) / max(np.count_nonzero(shown | wanted), 1)
-            if before.any() and agreement > best:
+            if before.any() and agreement > best + GAIN:
                 best, found = agreement, before
             wrong = np.flatnonzero(shown != wanted)
             pull = np.where(wanted[wrong], 1.0, -1.0).astype(np.float32) @ self.rows[wrong]
