@@ -139,7 +139,7 @@ class Source:
         teacher = next(iter(session.meaning.readers), "")
         answer = session.ask(words)
         if not answer.found:
-            raise InputError(" ".join((f"'{words}' is not found.", *answer.notes[-1:])))
+            raise InputError(f"'{words}' is not found. {answer.reason}")
         ids = session.gaussians.ids[answer.selection].cpu().sort().values
         return self.part(answer.question, ids, facts_of(answer, teacher))
 

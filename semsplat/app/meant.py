@@ -63,7 +63,7 @@ def find(session: Session, phrase: str, picked: Ids = NOTHING, camera: Camera | 
         raise InputError(f"'{short(words)}' is no object of this scene; pick the thing and say it, or {remedy}.")
     answer = session.ask(phrase, camera, gaussians=now.gaussians)
     if not answer.found:
-        raise InputError(" ".join((f"'{short(words)}' is not found.", *answer.notes[-1:])))
+        raise InputError(f"'{short(words)}' is not found. {answer.reason}")
     return now.gaussians.ids[answer.selection].cpu().sort().values
 
 

@@ -21,6 +21,8 @@ __all__ = ["Answer", "Found", "ask"]
 
 ALIKE = 0.7  # of the best fit: things that fit less are not meant, when several would hold
 
+SCORE = "Score, "  # begins the note that tells what a score means
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -40,6 +42,12 @@ class Answer:
     def found(self) -> bool:
         """Whether there is a result."""
         return bool(self.selection.any())
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was found: the last of the notes that does not tell what a score means."""
+        told = [note for note in self.notes if not note.startswith(SCORE)]
+        return told[-1] if told else "Nothing that is there scores high enough; it may be gone, or go by another name."
 
 
 @torch.no_grad()
@@ -133,7 +141,7 @@ def _answer(
     found: Sequence[Found],
     notes: Sequence[str],
 ) -> Answer:
-    said = [*notes, f"Score, {scores.kind}: {scores.what}."] if scores.what else notes
+    said = [*notes, f"{SCORE}{scores.kind}: {scores.what}."] if scores.what else notes
     sentences = tuple(dict.fromkeys(sentence for note in said for sentence in re.split(r"(?<=[.!?]) (?=[A-Z'])", note)))
     return Answer(
         tidy(question), str(phrase), scores.values, scores.kind, cut, selection, tuple(found), sentences,
