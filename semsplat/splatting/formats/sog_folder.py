@@ -21,7 +21,7 @@ class _Folder(Members):
         """See :meth:`Members.bytes_of`."""
         if Path(name).name != name:
             raise InputError(f"{self.path} points to {name[:80]!r}; only files beside it are read.")
-        place = self.path.with_name(name)
+        place = self.path if name == "meta.json" else self.path.with_name(name)
         try:
             size = place.stat().st_size
             if size > most:
