@@ -1,292 +1,230 @@
-"""One run on a machine with an NVIDIA GPU, one JSON: is the CUDA rasterizer right, and how fast is it?
+"""One run on a machine with an NVIDIA GPU, one JSON: is the CUDA side right, and how fast is it?
 
-    python benchmarks/gpu.py > gpu.json
-    python benchmarks/gpu.py --only compare timings --minutes 0.5
+    python benchmarks/gpu.py --out gpu.json                     everything, within eight minutes
+    python benchmarks/gpu.py --wheels FOLDER --out gpu.json     install what is missing from wheels in a folder first
+    python benchmarks/gpu.py --only products lifting            some parts
+    python benchmarks/gpu.py --dry-run                          every line on a CPU, tiny: its figures mean nothing
 
-Needs the package, its extra [cuda] and nothing else: scenes are generated, the capture comes with the package. A part
-that fails is reported under its name, the others go on; exit status 1 then, 2 where there is no GPU.
+Scenes are generated, the capture comes with the package. Each part runs in a process that it may break: what fails or
+takes too long is recorded under its name, and the rest goes on in another process. The JSON is written after every
+part. Exit status 0 if all went well, 1 if something did not, 2 where there is no GPU.
 """
 
 import argparse
+import importlib.util
 import json
-import math
-import platform
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from semsplat.splatting import capture as captures
-from semsplat.splatting.blend import Blend
-from semsplat.splatting.camera import Camera
-from semsplat.splatting.errors import SemsplatError
-from semsplat.splatting.gaussians import GEOMETRY, Gaussians
-from semsplat.splatting.losses import psnr, ssim
-from semsplat.splatting.splat import splat
-from semsplat.splatting.start import start
-from semsplat.splatting.train import target, train
-from semsplat.splatting.train_types import TrainConfig
-
 ROOT = Path(__file__).parents[1]
-CHANNELS = (3, 16, 32, 64, 128, 512)
-DENSITIES = {"sparse": 0.8, "dense": 1.6}  # how large the Gaussians are: about 15 and 50 contributions a pixel
-REPEATS, WARM = 10, 3
-
-
-def generated(count: int, size: float, seed: int = 0) -> Gaussians:
-    """Random Gaussians in a box, on the CPU; ``size`` times larger or smaller."""
-    make = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=make)
-
-    return Gaussians(
-        means=(torch.rand(count, 3, generator=make) - 0.5) * 4,
-        quats=normal(count, 4),
-        log_scales=normal(count, 3) * 0.5 + math.log(size * 0.5 / count ** (1 / 3)),
-        logit_opacities=normal(count) * 1.5,
-        sh=normal(count, 16, 3) * 0.2,
-    )
-
-
-def view(width: int, height: int) -> Camera:
-    """Into the box, from outside."""
-    eye, up = torch.tensor([1.0, -4.0, 1.0]), torch.tensor([0.0, 0.0, 1.0])
-    return Camera.look_at(eye, torch.zeros(3), up, 0.9, width, height)
-
-
-def wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def milliseconds(work: Callable[[], Any], device: str) -> float:
-    """Median wall time of ``work``, with the device idle before and after."""
-    times = []
-    for _ in range(WARM + REPEATS):
-        wait(device)
-        began = time.perf_counter()
-        work()
-        wait(device)
-        times.append(1e3 * (time.perf_counter() - began))
-    return round(statistics.median(times[WARM:]), 4)
-
-
-def peak(device: str) -> float | None:
-    """GB at the worst moment since the last call; None on the CPU."""
-    if device != "cuda":
-        return None
-    most = torch.cuda.max_memory_allocated() / 1e9
-    torch.cuda.reset_peak_memory_stats()
-    return round(most, 3)
-
-
-# --------------------------------------------------------------------------------------------------------- the parts
-
-
-def machine(device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What ran."""
-    packages = {}
-    for name in ("semsplat", "torch", "gsplat", "numpy", "numba"):
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            packages[name] = None
-    found = {"python": platform.python_version(), "packages": packages, "cuda_of_torch": torch.version.cuda}
-    if device == "cuda":
-        properties = torch.cuda.get_device_properties(0)
-        found |= {"gpu": properties.name, "capability": f"{properties.major}.{properties.minor}"}
-        found["gpu_memory_gb"] = round(properties.total_memory / 1e9, 1)
-    return found
-
-
-def build(device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The first picture: gsplat is compiled, if it was not yet."""
-    from semsplat.splatting._cuda_tools import needs_build
-
-    due, began = needs_build(), time.perf_counter()
-    gaussians = generated(100, 1.0).to(device)
-    splat(gaussians, view(64, 48)).composite(gaussians.colors(view(64, 48)))
-    wait(device)
-    return {"compiled_now": due, "seconds_to_first_picture": round(time.perf_counter() - began, 1)}
-
-
-def tests(device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """pytest -m gpu, in a process of its own."""
-    if not (ROOT / "tests").is_dir():
-        return {"skipped": f"{ROOT} has no tests"}
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "--no-header", "-p", "no:cacheprovider", "tests"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=480, check=False)
-    lines = done.stdout.strip().splitlines()
-    found = {"status": done.returncode, "summary": lines[-1] if lines else done.stderr[-500:]}
-    if done.returncode:
-        found["output"] = "\n".join(lines)[-6000:]
-        raise PartFailed(found)
-    return found
-
-
-def compare(device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The same scene by both rasterizers: pictures, depth, and every gradient."""
-    camera, pictures, gradients = view(640, 360), {}, {}
-    for where in (device, "cpu"):
-        gaussians = generated(options.count // 10, 1.0).to(where)
-        gaussians = gaussians.map(lambda t: t.requires_grad_() if t.is_floating_point() else t)
-        blend = splat(gaussians, camera)
-        image, alpha = blend.composite(gaussians.colors(camera))
-        (image * torch.linspace(-1, 1, image.numel(), device=where).reshape(image.shape)).sum().backward()
-        pictures[where] = image.detach().cpu(), alpha.detach().cpu(), blend.detach().depth().cpu()
-        found = {name: getattr(gaussians, name).grad for name in (*GEOMETRY, "sh")}
-        found["center_gradients"] = blend.center_gradients
-        gradients[where] = {name: tensor.detach().cpu() for name, tensor in found.items()}
-    error = (pictures[device][0] - pictures["cpu"][0]).abs()
-    return {
-        "psnr_db": round(psnr(pictures[device][0], pictures["cpu"][0]), 2),
-        "largest_error": float(error.max()),
-        "share_of_pixels_off_by_1e-4": float((error.amax(-1) > 1e-4).double().mean()),
-        "largest_error_coverage": float((pictures[device][1] - pictures["cpu"][1]).abs().max()),
-        "median_error_depth": float((pictures[device][2] - pictures["cpu"][2]).abs().median()),
-        "relative_error_of_gradients": {
-            name: float((mine - gradients["cpu"][name]).norm() / gradients["cpu"][name].norm().clamp_min(1e-20))
-            for name, mine in gradients[device].items()
-        },
-    }
-
-
-def timings(device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds forward and backward against channels, two densities; medians."""
-    camera, found = view(*options.size), {}
-    for name, size in DENSITIES.items():
-        gaussians = generated(options.count, size).to(device)
-        leaf = gaussians.map(lambda t: t.clone().requires_grad_() if t.is_floating_point() else t)
-        still = splat(gaussians, camera)
-        row: dict[str, Any] = {"gaussians": options.count, "size": options.size, **crowding(still)}
-        row["splat_ms"] = milliseconds(lambda given=gaussians: splat(given, camera), device)
-        for channels in CHANNELS:
-            row[str(channels)] = guarded(lambda c=channels, g=leaf, s=still: products(g, s, camera, c, device))
-        found[name] = row
-    return found
-
-
-def crowding(blend: Blend) -> dict[str, float]:
-    """Contributions per pixel, counted on one pixel in many."""
-    height, width, _ = blend.shape
-    places = [(x, y) for y in range(height // 16, height, height // 8) for x in range(width // 16, width, width // 8)]
-    return {"contributions_per_pixel": statistics.mean(len(blend.row(x, y)[0]) for x, y in places)}
-
-
-def products(leaf: Gaussians, still: Blend, camera: Camera, channels: int, device: str) -> dict[str, Any]:
-    """Times of one number of channels."""
-    values = torch.rand(len(leaf), channels, device=device)
-    trained = values.clone().requires_grad_()
-    upstream = torch.rand(camera.height, camera.width, channels, device=device)
-    columns = [getattr(leaf, name) for name in GEOMETRY]
-    peak(device)
-
-    def values_alone() -> None:
-        torch.autograd.grad(still @ trained, trained, upstream)
-
-    def geometry_too() -> None:
-        torch.autograd.grad(splat(leaf, camera) @ trained, [trained, *columns], upstream)
-
-    with torch.no_grad():
-        forward = milliseconds(lambda: still @ values, device)
-        transposed = milliseconds(lambda: still.T @ upstream, device)
-    return {
-        "forward_ms": forward,
-        "transposed_ms": transposed,
-        "forward_and_backward_of_values_ms": milliseconds(values_alone, device),
-        "splat_forward_and_backward_with_geometry_ms": milliseconds(geometry_too, device),
-        "peak_gb": peak(device),
-    }
-
-
-def training(device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The bundled capture, for a stated time."""
-    from semsplat import assets
-
-    found = captures.load(Path(assets.__file__).parent / "room")
-    config = TrainConfig(minutes=options.minutes)
-    with tempfile.TemporaryDirectory(prefix="semsplat-") as folder:
-        frames = captures.prepare(found, Path(folder), None)
-        held_out = {photo.name for photo in found.photos if photo.held_out}
-        learn = [frame for frame in frames if frame.name not in held_out]
-        peak(device)
-        *_, last = train(start(found, config, learn).to(device), learn, config)
-        gaussians, scores = last.gaussians, []
-        for frame in frames:
-            if frame.name in held_out:
-                with torch.no_grad():
-                    drawn = splat(gaussians, frame.camera) @ gaussians.colors(frame.camera)
-                photo, _ = target(frame, frame.camera, torch.device(device))
-                scores.append((psnr(drawn.clamp(0, 1), photo), float(ssim(drawn.clamp(0, 1), photo))))
-    return {
-        "minutes": options.minutes,
-        "steps": last.step,
-        "steps_per_second": round(last.step / last.seconds, 2),
-        "gaussians": last.count,
-        "held_out_views": len(scores),
-        "held_out_psnr_db": round(statistics.mean(score[0] for score in scores), 3),
-        "held_out_ssim": round(statistics.mean(score[1] for score in scores), 4),
-        "peak_gb": peak(device),
-    }
-
-
-PARTS = {
-    "machine": machine,
-    "build": build,
-    "tests": tests,
-    "compare": compare,
-    "timings": timings,
-    "training": training,
+SECONDS = 460.0  # for all parts; eight minutes, less what starting takes
+BUDGETS = {  # seconds a part may take, in the order in which they run: what matters most comes first
+    "machine": 30,
+    "build": 170,
+    "ceilings": 30,
+    "compare": 30,
+    "feature_map": 40,
+    "text_query": 30,
+    "lifting": 60,
+    "products": 130,
+    "tests": 120,
+    "memory": 60,
+    "training_speed": 60,
+    "viewer": 30,
+    "blocks": 45,
+    "training": 70,
 }
+DRY_BUDGET = 900  # of any part, in Triton's interpreter
 
 
-class PartFailed(Exception):
-    """A part that has something to report although it failed."""
-
-
-def guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What the work finds, or what went wrong."""
-    try:
-        return work()
-    except PartFailed as error:
-        return {"error": "failed", **error.args[0]}
-    except Exception as error:
-        sentence = str(error) if isinstance(error, SemsplatError) else f"{type(error).__name__}: {error}"
-        return {"error": sentence[:2000], "where": traceback.format_exc()[-1500:]}
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Is the CUDA side right, and how fast? Prints one JSON.")
+    parser.add_argument("--only", nargs="+", choices=list(BUDGETS), default=list(BUDGETS), help="parts to run")
+    parser.add_argument("--out", type=Path, help="also write the JSON here, after every part")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for all parts ({SECONDS:g})")
+    parser.add_argument("--wheels", type=Path, help="folder of wheels; what is not installed is, from there")
+    parser.add_argument("--dry-run", action="store_true", help="tiny sizes on the CPU, Triton interpreted")
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)  # where a worker writes what it finds
+    return parser.parse_args()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Is the CUDA rasterizer right, and how fast is it? Prints one JSON.")
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="parts to run")
-    parser.add_argument("--minutes", type=float, default=1.0, help="of training")
-    parser.add_argument("--count", type=int, default=200_000, help="Gaussians of the timings")
-    parser.add_argument("--size", type=int, nargs=2, default=[1280, 720], help="of the timings' picture")
-    options = parser.parse_args()
-    if not torch.cuda.is_available():
+    options = parse()
+    if options.dry_run:  # before anything imports Triton
+        os.environ |= {"TRITON_INTERPRET": "1", "CUDA_HOME": "/nonexistent", "CUDA_VISIBLE_DEVICES": ""}
+    if options.worker is not None:
+        sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+        return work(options)
+    import torch
+
+    if not options.dry_run and not torch.cuda.is_available():
         print("benchmarks/gpu.py needs an NVIDIA GPU, and torch sees none here.", file=sys.stderr)
         return 2
-    found = {}
-    for name in options.only:
-        began = time.perf_counter()
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        found[name] = guarded(lambda part=PARTS[name]: part("cuda", options))
-        found[name]["seconds"] = round(time.perf_counter() - began, 1)
+    found: dict[str, Any] = {"benchmark": "gpu", "commit": commit(), "dry_run": options.dry_run}
+    if options.wheels is not None:
+        found["installed"] = guarded(lambda: install(options.wheels))
+    supervise(options, found)
     print(json.dumps(found, indent=1))
     return 1 if has_error(found) else 0
 
 
+# ------------------------------------------------------------------------------------------------- parts and processes
+
+
+def supervise(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    """Run the parts in a worker; a new one for the rest when it breaks or hangs."""
+    ends, left = time.monotonic() + options.seconds, list(options.only)
+    with tempfile.TemporaryDirectory(prefix="semsplat-gpu-") as folder:
+        file = Path(folder) / "found.jsonl"
+        while left:
+            done = read(file)
+            worker = begin(options, left, file)
+            left = watch(options, worker, file, done, left, found, ends)
+            save(options, found)
+
+
+def begin(options: argparse.Namespace, left: list[str], file: Path) -> subprocess.Popen:
+    command = [sys.executable, __file__, "--worker", str(file), "--only", *left]
+    return subprocess.Popen(command + ["--dry-run"] * options.dry_run, stdout=sys.stderr, start_new_session=True)
+
+
+def watch(
+    options: argparse.Namespace,
+    worker: subprocess.Popen,
+    file: Path,
+    done: int,
+    left: list[str],
+    found: dict[str, Any],
+    ends: float,
+) -> list[str]:
+    """Take in what the worker finds; gives the parts that another worker must do."""
+    left, began = list(left), time.monotonic()
+    while left:
+        running = worker.poll() is None
+        for name, result in lines(file)[done:]:
+            found[name], done, began = result, done + 1, time.monotonic()
+            left.remove(name)
+            save(options, found)
+        if not left or not running:
+            break
+        budget = DRY_BUDGET if options.dry_run else BUDGETS[left[0]]
+        spent, over = time.monotonic() - began, time.monotonic() > ends
+        if spent > budget or (over and not options.dry_run):
+            stop(worker)
+            why = f"not finished after {spent:.0f} s" if spent > budget else "no time was left for it"
+            found[left[0]] = {"error": why, "partial": partial(file, left[0])}
+            if spent > budget:
+                return left[1:]
+            found |= {name: {"error": "no time was left for it"} for name in left[1:]}
+            return []
+        time.sleep(0.1)
+    status = worker.wait()
+    if left and status:  # it died in the first of them, or asked for a fresh process
+        name = left[0]
+        if status != FRESH:
+            found[name] = {"error": f"the process ended with status {status}", "partial": partial(file, name)}
+            return left[1:]
+    return left
+
+
+FRESH = 7  # exit status of a worker that wants a new process for the rest
+
+
+def work(options: argparse.Namespace) -> int:
+    """The worker: one part after the other, a line of JSON each."""
+    import gpu_parts
+
+    machine = gpu_parts.dry() if options.dry_run else gpu_parts.real()
+    for name in options.only:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        began = time.perf_counter()
+        notes = Path(f"{options.worker}.{name}")
+        result = guarded(lambda name=name, notes=notes: gpu_parts.PARTS[name](machine, notes))
+        result["seconds"] = round(time.perf_counter() - began, 1)
+        with options.worker.open("a") as file:
+            file.write(json.dumps([name, result]) + "\n")
+        if has_error(result) and name != options.only[-1] and not options.dry_run:
+            return FRESH  # an error on a GPU spoils what comes after it in the process
+    return 0
+
+
+def lines(file: Path) -> list[tuple[str, dict[str, Any]]]:
+    return [tuple(json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def read(file: Path) -> int:
+    return len(lines(file))
+
+
+def partial(file: Path, name: str) -> Any:
+    """What a part that did not finish has noted on its way."""
+    notes = Path(f"{file}.{name}")
+    return json.loads(notes.read_text()) if notes.exists() else None
+
+
+def stop(worker: subprocess.Popen) -> None:
+    """End the worker and what it started: it leads a session of its own."""
+    os.killpg(worker.pid, 9)
+    worker.wait()
+
+
+def save(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    if options.out is not None:
+        fresh = options.out.with_name(f".{options.out.name}.new")
+        fresh.write_text(json.dumps(found, indent=1) + "\n")
+        fresh.replace(options.out)
+
+
+def guarded(work: Any) -> dict[str, Any]:
+    """What the work finds, or what went wrong."""
+    import traceback
+
+    try:
+        return work()
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        return {**getattr(error, "found", {}), "error": said[:2000], "where": traceback.format_exc()[-1500:]}
+
+
 def has_error(found: Any) -> bool:
     """Whether some part, or a part of one, went wrong."""
+    if isinstance(found, list):
+        return any(map(has_error, found))
     return isinstance(found, dict) and ("error" in found or any(map(has_error, found.values())))
+
+
+def install(folder: Path) -> dict[str, Any]:
+    """Install the wheels of packages that are not here, and nothing that they would bring."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    missing = []
+    for wheel in sorted(folder.glob("*.whl")):
+        try:
+            version(wheel.name.split("-")[0])
+        except PackageNotFoundError:
+            missing.append(str(wheel))
+    if missing:
+        base = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet"]
+        extra = ["--break-system-packages"] if sys.prefix == sys.base_prefix else []
+        subprocess.run([*base, *extra, *missing], check=True, capture_output=True, text=True, timeout=120)
+        importlib.invalidate_caches()
+    return {"wheels": [Path(wheel).name for wheel in missing]}
+
+
+def commit() -> str | None:
+    """Of the working tree, with a + if it was changed."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        said = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        return said + ("+" if changed.stdout.strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 if __name__ == "__main__":

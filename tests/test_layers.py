@@ -64,6 +64,7 @@ def test_heavy_packages_have_one_home() -> None:
     for package in sorted(HEAVY & homes.keys()):
         assert len(homes[package]) == 1, f"{package} is imported in {sorted(homes[package])}"
     folders = {str(Path(home).parent) for home in homes["transformers"]}
+    assert {Path(home).stem for home in homes["triton"]} <= {"_triton", "_triton_kernels"}
     assert folders <= {"semsplat/distill/teachers"}, f"transformers is imported in {sorted(homes['transformers'])}"
 
 

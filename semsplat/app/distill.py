@@ -16,6 +16,7 @@ from ..splatting import processes
 from ..splatting.capture.types import Frame, Lens
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
+from ..splatting.splat import rasterizer
 from . import distill_joint
 from . import plan as plans
 from .cli_meaning import Distill
@@ -45,7 +46,7 @@ def run(request: Distill, console: Console) -> int:
         return distill_joint.run(request, opened, _options(request, opened, device, console), console)
     teacher = open_teacher(request.teacher, _options(request, opened, device, console))
     training, held_out = photos(opened, teacher, console)
-    say(console, f"Teacher: {teacher.name}, {teacher.channels} channels; device: {device.type}.")
+    say(console, f"Teacher: {teacher.name}, {teacher.channels} channels; device: {device.type} ({rasterizer(device)}).")
     with live(opened.folder, f"distilling {teacher.name}", obeys=False) as told:
         made = make_maps(opened.folder, teacher, training, held_out, request.dimension, console, told)
         with arriving(opened.folder, teacher, made) as show:

@@ -20,7 +20,6 @@ from torch import Tensor
 from ..distill.field import FeatureField
 from ..distill.teachers import card, reopen
 from ..distill.teachers.base import TextTeacher
-from ..splatting.average import average
 from ..splatting.camera import Camera
 from ..splatting.errors import InputError
 from ..splatting.files import replacing
@@ -88,8 +87,7 @@ def features(
         InputError: a number that half precision cannot hold.
     """
     fine = camera.scaled(max(0.5, width / camera.width, height / camera.height))
-    image, alpha = splat(gaussians, fine).detach().composite(known.codes(gaussians))
-    image, alpha = average(image, height, width), average(alpha, height, width)
+    image, alpha = splat(gaussians, fine).detach().composite_means(known.codes(gaussians), height, width)
     codes = torch.where(alpha >= KNOWN, image / alpha.clamp_min(KNOWN), torch.zeros_like(image)).flatten(0, 1)
     channels = codes.shape[1] if decoder is None else decoder.shape[1]
     values = np.empty((channels, len(codes)), np.float16)

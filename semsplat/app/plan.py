@@ -13,6 +13,7 @@ from ..splatting import capture as captures
 from ..splatting import processes
 from ..splatting.capture import Capture, Frame
 from ..splatting.errors import DeviceError, InputError
+from ..splatting.splat import rasterizer
 from ..splatting.train_types import TrainConfig
 from . import scene
 
@@ -190,6 +191,7 @@ def _check(request: Request, given: dict[str, Any]) -> None:
 
 def why(device: torch.device, wanted: str) -> str:
     """Why it is this device, for people."""
-    if wanted != "auto":
-        return "as asked"
-    return "an NVIDIA GPU was found" if device.type == "cuda" else "no NVIDIA GPU was found; --device says otherwise"
+    if device.type == "cuda":
+        reason = "as asked" if wanted != "auto" else "an NVIDIA GPU was found"
+        return f"{reason}; {rasterizer(device)}"
+    return "as asked" if wanted != "auto" else "no NVIDIA GPU was found; --device says otherwise"

@@ -21,7 +21,7 @@ from ..distill.metrics import (
     confusion,
     localised,
 )
-from ..splatting.average import average
+from ..splatting.blend import compact
 from ..splatting.camera import Camera
 from ..splatting.capture.types import Frame
 from ..splatting.gaussians import Gaussians
@@ -95,7 +95,7 @@ def answer(
     gaussians: Gaussians, field: FeatureField, camera: Camera, texts: Texts
 ) -> tuple[Int64[Tensor, "h w"], Float[Tensor, "h w k"]]:
     """(the word of the highest cosine, -1 where nothing is; the cosines) for every pixel of a camera."""
-    codes, alpha = splat(gaussians, camera).detach().composite(field.codes(gaussians))
+    codes, alpha = splat(gaussians, camera).detach().composite(compact(field.codes(gaussians)))
     scores = cosines(field, codes, texts)
     return torch.where(alpha[..., 0] >= UNKNOWN, best(scores), -1), scores
 
@@ -219,9 +219,9 @@ def agreement(
         features = torch.nn.functional.interpolate(
             features_of(frame).permute(2, 0, 1)[None], (height, width), mode="bilinear", align_corners=False
         )[0].permute(1, 2, 0)
-        codes = splat(gaussians, frame.camera).detach() @ field.codes(gaussians)
+        codes = splat(gaussians, frame.camera).detach().means(field.codes(gaussians), height, width)
         taught.append(_teachers_cosines(features, texts).flatten(0, 1))
-        drawn.append(cosines(field, average(codes, height, width).cpu(), texts).flatten(0, 1))
+        drawn.append(cosines(field, codes.cpu(), texts).flatten(0, 1))
     teacher, student = torch.cat(taught), torch.cat(drawn)
     seen = torch.bincount(best(teacher) + 1, minlength=len(texts.names) + 1)[1:]
     used = seen.argsort(descending=True)[:commonest]

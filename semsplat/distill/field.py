@@ -20,6 +20,7 @@ from ..splatting.ids import places
 from ..splatting.tensors import load_tensors, save_tensors
 
 FIELDS = "fields"  # folder in a scene folder
+ORTHOGONAL = 1e-6  # of a decoder's rows: products of two of them are no more, in squares of their length
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,16 @@ class FeatureField:
         return codes @ self.decoder.to(codes)
 
     def norms(self, codes: Float[Tensor, "*b d"]) -> Float[Tensor, "*b 1"]:
-        """Length of the decoded features, by the d x d Gram matrix."""
-        decoder = self.decoder.to(codes)
-        return ((codes @ (decoder @ decoder.T)) * codes).sum(-1, keepdim=True).clamp_min(0.0).sqrt()
+        """Length of the decoded features, by the d x d Gram matrix; float32 where codes are in half precision.
+
+        With a decoder of orthogonal rows, as lifting and joint fits have, no product with it is needed.
+        """
+        decoder = self.decoder.to(codes.device, _full(codes))
+        gram, square = decoder @ decoder.T, decoder.square().sum() / max(1, len(decoder))
+        if bool((gram - square * torch.eye(len(gram)).to(gram)).abs().max() <= ORTHOGONAL * square):
+            return square.sqrt() * torch.linalg.vector_norm(codes, dim=-1, keepdim=True, dtype=gram.dtype)
+        codes = codes.to(gram.dtype)
+        return ((codes @ gram) * codes).sum(-1, keepdim=True).clamp_min(0.0).sqrt()
 
     def scores(self, codes: Float[Tensor, "*b d"], texts: Float[Tensor, "k c"]) -> Float[Tensor, "*b k"]:
         """Cosines of decoded features and texts, for Gaussians and images alike; 0 where there is no feature.
@@ -55,10 +63,16 @@ class FeatureField:
         Args:
             texts: need not be of unit length.
         """
-        texts = torch.nn.functional.normalize(texts.to(codes), dim=-1)
-        tiny = torch.finfo(codes.dtype).tiny ** 0.5
-        norms = self.norms(codes)
-        return torch.where(norms > tiny, codes @ (self.decoder.to(codes) @ texts.T) / norms.clamp_min(tiny), 0.0)
+        kind = _full(codes)
+        texts = torch.nn.functional.normalize(texts.to(codes.device, kind), dim=-1)
+        tiny = torch.finfo(kind).tiny ** 0.5
+        norms, products = self.norms(codes), codes @ (self.decoder.to(texts) @ texts.T).to(codes)
+        return torch.where(norms > tiny, products.to(kind) / norms.clamp_min(tiny), 0.0)
+
+
+def _full(codes: Tensor) -> torch.dtype:
+    """What is computed of codes: float32 of those in half precision."""
+    return torch.float32 if codes.dtype.itemsize < 4 else codes.dtype
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..splatting import processes
-from ..splatting.average import Averaged, average
+from ..splatting.average import Averaged
 from ..splatting.blend import Blend
 from ..splatting.camera import Camera
 from ..splatting.capture.types import Frame
@@ -139,10 +139,9 @@ def mean(
     for number, (_, blend, seen) in enumerate(views, 1):
         weight = seen.known
         cells = Averaged(blend, torch.ones_like(weight))
-        both = cells.T @ torch.cat([weight * seen.codes, weight], dim=-1)
-        own, share = both[:, :-1], both[:, -1]
+        own, share = cells.T @ (weight * seen.codes), (cells.T @ weight)[:, 0]
         total += own
-        squares += own.square().sum(-1) / share.clamp_min(1e-20)
+        squares += torch.linalg.vector_norm(own, dim=-1).square() / share.clamp_min(1e-20)
         mass += share
         mass2 += share.square()
         here = torch.cat([weight * seen.codes, weight * seen.codes.square().sum(-1, keepdim=True), weight], dim=-1)
@@ -165,7 +164,7 @@ def _over(total: Float[Tensor, "n d"], mass: Float[Tensor, " n"]) -> Float[Tenso
 
 def _residuals(blend: Blend, codes: Tensor, seen: SeenMap) -> tuple[Float[Tensor, "u v 1"], Float[Tensor, "u v 1"]]:
     """(distance of what the codes look like from the map, coverage) of each cell."""
-    image, alpha = (average(drawn, *seen.known.shape[:2]) for drawn in blend.composite(codes))
+    image, alpha = blend.composite_means(codes, *seen.known.shape[:2])
     return (image - alpha * seen.codes).norm(dim=-1, keepdim=True), alpha
 
 
@@ -226,7 +225,7 @@ def held_out(
     views = Views(gaussians.detach(), frames, maps, keep=0)
     with one_torch_thread(gaussians.means.device):
         for _, blend, seen in views:
-            image, alpha = (average(drawn, *seen.known.shape[:2]) for drawn in blend.composite(codes.to(seen.codes)))
+            image, alpha = blend.composite_means(codes.to(seen.codes), *seen.known.shape[:2])
             weight = seen.known * (alpha > COVERED)
             drawn, there = image.norm(dim=-1, keepdim=True), alpha * seen.lengths
             both = (image * seen.codes).sum(-1, keepdim=True)

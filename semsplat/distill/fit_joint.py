@@ -77,7 +77,7 @@ class Together:
         if not share.any():
             return None
         wanted = average(seen.known * seen.codes, rows, columns) / share.clamp_min(1e-6)
-        image, alpha = (average(drawn, rows, columns) for drawn in blend.composite(features))
+        image, alpha = blend.composite_means(features, rows, columns)
         wanted = alpha.detach() * wanted
         if self.method == "decoder":
             error = self.unit * (image @ self._decoder) - wanted @ self.basis

@@ -13,7 +13,7 @@ import torch
 
 from .errors import DeviceError
 
-VERSION = "1.5"  # of gsplat; 1.6 cuts alpha off at 0.99 and changes what lies under the functions we use
+VERSIONS = ("1.5", "1.6")  # of gsplat, whose functions we know
 INSTALL = "pip install 'semsplat[cuda]'"
 
 
@@ -34,8 +34,10 @@ def check_installed() -> None:
     if importlib.util.find_spec("gsplat") is None:
         raise DeviceError(f"gsplat, which draws on NVIDIA GPUs, is not installed: {INSTALL}, or work on the CPU.")
     found = importlib.metadata.version("gsplat")
-    if not found.startswith(VERSION):
-        raise DeviceError(f"gsplat {found} is installed, but semsplat is written for {VERSION}: {INSTALL}.")
+    if ".".join(found.split(".")[:2]) not in VERSIONS:
+        raise DeviceError(
+            f"gsplat {found} is installed, but semsplat is written for {' or '.join(VERSIONS)}: {INSTALL}."
+        )
 
 
 def check_tools() -> None:

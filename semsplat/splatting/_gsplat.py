@@ -1,41 +1,34 @@
-"""The CUDA rasterizer: gsplat 1.5.3 (Ye et al. 2025, Apache-2.0) behind our Blend. The only file that imports gsplat.
+"""The CUDA rasterizer: gsplat (Ye et al. 2025, Apache-2.0) behind our Blend.
 
 Projection, tile lists and sorting are done once a blend; every product goes through the same lists. gsplat's kernels
-are compiled for fixed numbers of channels, so more are drawn in passes. Only float32, only gsplat's own limits.
+are compiled for fixed numbers of channels, so more are drawn in passes. Without a gradient to the geometry, and for
+more channels than one pass has, products are matrix products on tensor cores instead (:mod:`._triton`). Geometry in
+float32, only gsplat's own limits; values and pictures may be in half precision, and the products then are, too.
 """
 
-import functools
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from jaxtyping import Bool, Float, Int32, Int64
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-from ._cuda_tools import check_installed, check_tools, gist, missing, needs_build
 from ._dense import DenseBlend
+from ._gsplat_operations import CHUNK, Operations, operations, split
+from ._gsplat_project import project
+from .average import average
 from .blend import Blend, Limits
 from .camera import Camera
 from .errors import DeviceError
-from .gaussians import GEOMETRY, Gaussians
-from .project import DILATION, LARGEST_RADIUS, NEAR, Footprints
+from .gaussians import Gaussians
+from .project import Footprints
+
+if TYPE_CHECKING:
+    from ._triton import Lists
 
 TILE = 16  # pixels; what every GPU since 2018 has shared memory for, up to 33 channels a pass
-CHUNK = 32  # channels of one pass
-PASSES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # numbers of channels that gsplat is compiled for, up to a pass
-LIMITS = Limits()  # gsplat's constants are compiled in; these are they
-
-
-@dataclass(frozen=True)
-class Operations:
-    """What we use of gsplat, with the signatures of 1.5.3."""
-
-    project: Callable[..., Any]  # fully_fused_projection
-    intersect: Callable[..., Any]  # isect_tiles
-    offsets: Callable[..., Any]  # isect_offset_encode
-    rasterize: Callable[..., Any]  # rasterize_to_pixels
+HALF = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -62,22 +55,68 @@ class GsplatBlend(Blend):
         self.tiles, self.operations = tiles, operations
         self._passes: list[Tensor] = []  # the centers given to each pass: gsplat leaves their absolute gradient on them
 
+    @property
+    def bytes(self) -> int:
+        """Memory of what W follows from: footprints and tile lists."""
+        f, lists = self.footprints, vars(self).get("_lists")
+        kept = [
+            f.centers,
+            f.conics,
+            f.depths,
+            f.opacities,
+            f.visible,
+            f.covariances,
+            self.tiles.starts,
+            self.tiles.rows,
+        ]
+        kept += [] if lists is None else [lists.table, lists.rows, lists.alpha]
+        return sum(tensor.nbytes for tensor in kept)
+
     def __matmul__(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
-        self._check_values(values)
-        return self._draw(values)[0]
+        return self._composite(values)[0]
 
     def composite(self, values: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w 1"]]:
-        """(W @ values, W @ 1); gsplat has the coverage at no cost."""
-        self._check_values(values)
-        if values.shape[1] > 0:
-            image, self.alpha = self._draw(values)
-            return image, self.alpha
-        return self @ values, self.alpha
+        """(W @ values, W @ 1); the coverage comes at no cost."""
+        image, alpha = self._composite(values)
+        if alpha is not None:
+            self.alpha = alpha
+        return image, self.alpha
 
     def transposed_product(self, image: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         self._check_image(image)
         self._check_tensor(image, "blend.T @ image")
-        return _Gather.apply(self.detach(), image)
+        still = self.detach()
+        if still._is_wide(image.shape[2]):
+            return _products().gather(still._lists, image)
+        return _Gather.apply(still, image.float())
+
+    def means(self, values: Float[Tensor, "n c"], height: int, width: int) -> Float[Tensor, "{height} {width} c"]:
+        if not self._is_wide(values.shape[1]) or (height, width) == self.shape[:2]:
+            return super().means(values, height, width)
+        self._check_values(values)
+        self._check_tensor(values, "blend.means(values)")
+        return _products().draw(self._lists, values, (height, width))
+
+    def composite_means(
+        self, values: Float[Tensor, "n c"], height: int, width: int
+    ) -> tuple[Float[Tensor, "{height} {width} c"], Float[Tensor, "{height} {width} 1"]]:
+        if not self._is_wide(values.shape[1]):
+            return super().composite_means(values, height, width)
+        return self.means(values, height, width), average(self._lists.alpha, height, width)
+
+    def gather_means(self, cells: Float[Tensor, "u v c"]) -> Float[Tensor, "n c"]:
+        still = self.detach()
+        if not still._is_wide(cells.shape[2]) or cells.shape[:2] == self.shape[:2]:
+            return super().gather_means(cells)
+        self._check_tensor(cells, "blend.gather_means(cells)")
+        return _products().gather(still._lists, cells, coarse=True)
+
+    def gather_into(self, total: Float[Tensor, "n c"], image: Float[Tensor, "u v c"]) -> None:
+        still, coarse = self.detach(), image.shape[:2] != self.shape[:2]
+        if not still._is_wide(image.shape[2]) or image.requires_grad:
+            return super().gather_into(total, image)
+        self._check_tensor(image, "blend.gather_into(total, image)")
+        _products().gather_into(total, still._lists, image, coarse)
 
     def detach(self) -> Self:
         if not self.footprints.centers.requires_grad:
@@ -110,16 +149,37 @@ class GsplatBlend(Blend):
             total += 0.0 if pulled is None else pulled[0]
         return total
 
+    def _is_wide(self, channels: int) -> bool:
+        """Whether a product of so many channels is one for tensor cores."""
+        still = not self.footprints.centers.requires_grad
+        return self.operations.tensor_cores and channels > CHUNK and still and len(self.tiles.rows) > 0
+
+    @cached_property
+    def _lists(self) -> "Lists":
+        """What the products on tensor cores follow from."""
+        f, alpha_max = self.footprints, self.operations.alpha_max
+        return _products().lists(
+            f.centers, f.conics, f.opacities, self.tiles.starts[0], self.tiles.rows, self.shape[:2], alpha_max
+        )
+
+    def _composite(self, values: Float[Tensor, "n c"]) -> tuple[Tensor, Tensor | None]:
+        """(W @ values, W @ 1 where it comes at no cost)."""
+        self._check_values(values)
+        self._check_tensor(values, "blend @ values")
+        if self._is_wide(values.shape[1]):
+            return _products().draw(self._lists, values), self._lists.alpha
+        image, alpha = self._draw(values.float())
+        return image.to(values.dtype), alpha if values.shape[1] else None
+
     def _draw(self, values: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w 1"]]:
         """W @ values and W @ 1 by gsplat, with its gradients."""
-        self._check_tensor(values, "blend @ values")
         height, width, _ = self.shape
         f = self.footprints
         if len(self.tiles.rows) == 0 or values.shape[1] == 0:
             zero = f.centers[:0].sum()  # zeros that autograd can walk through
             return (values[:0].sum(0) + zero).repeat(height, width, 1), zero.repeat(height, width, 1)
         images, alpha = [], f.centers
-        for part in values.split(passes(values.shape[1]), dim=1):
+        for part in split(values, self.operations.channels):
             centers = f.centers[None]
             if centers.requires_grad:
                 self._passes.append(centers)
@@ -129,12 +189,13 @@ class GsplatBlend(Blend):
                 *geometry, width, height, TILE, *lists, packed=False, absgrad=centers.requires_grad
             )[:2]
             images.append(image[0])
-        return images[0] if len(images) == 1 else torch.cat(images, dim=-1), alpha[0]
+        image = images[0] if len(images) == 1 else torch.cat(images, dim=-1)
+        return image[..., : values.shape[1]], alpha[0]
 
     def _gather(self, image: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         """W.T @ image: what values would get if ``image`` were the gradient of W @ values."""
         parts = [image.new_zeros(len(self.gaussians), 0)]
-        for part in image.split(passes(image.shape[2]), dim=2):
+        for part in image.split(CHUNK, dim=2):
             with torch.enable_grad():
                 values = part.new_zeros(len(self.gaussians), part.shape[2], requires_grad=True)
                 drawn = self @ values
@@ -143,9 +204,16 @@ class GsplatBlend(Blend):
 
     def _check_tensor(self, tensor: Tensor, what: str) -> None:
         centers = self.footprints.centers
-        if tensor.dtype != centers.dtype or tensor.device != centers.device:
+        if tensor.dtype not in (centers.dtype, *HALF) or tensor.device != centers.device:
             want, given = f"{centers.dtype} on {centers.device}", f"{tensor.dtype} on {tensor.device}"
-            raise DeviceError(f"{what} wants {want}, as the Gaussians are, not {given}.")
+            raise DeviceError(f"{what} wants {want}, as the Gaussians are, or half precision there, not {given}.")
+
+
+def _products() -> Any:
+    """The products on tensor cores; Triton is not everywhere."""
+    from . import _triton
+
+    return _triton
 
 
 class _Gather(torch.autograd.Function):
@@ -161,127 +229,43 @@ class _Gather(torch.autograd.Function):
         return None, ctx.blend @ gradient
 
 
-@functools.cache
-def passes(channels: int) -> tuple[int, ...]:
-    """Compiled numbers of channels that sum to ``channels``, as few as there can be: 64 -> (32, 32), 35 -> (33, 2)."""
-    if channels == 0 or channels in PASSES:
-        return (channels,) if channels else ()
-    if channels > 2 * PASSES[-1]:
-        return CHUNK, *passes(channels - CHUNK)
-    ways = ((most, *passes(channels - most)) for most in reversed(PASSES) if most < channels)
-    return min(ways, key=len)
-
-
-def gsplat_blend(gaussians: Gaussians, camera: Camera, limits: Limits) -> GsplatBlend:
+def gsplat_blend(gaussians: Gaussians, camera: Camera, limits: Limits | None) -> GsplatBlend:
     """W of one camera on an NVIDIA GPU; differentiable for the geometry when its columns require a gradient.
+
+    Args:
+        limits: none for those that gsplat was compiled with: 1.6 cuts alpha off at 0.99, 1.5 at 0.999.
 
     Raises:
         DeviceError: not float32 on a GPU, limits that gsplat was not compiled with, or its tools are missing.
     """
     if gaussians.means.device.type != "cuda":
         raise DeviceError(f"gsplat draws on NVIDIA GPUs, and the Gaussians are on {gaussians.means.device}.")
-    check(gaussians, limits)
-    return blend_with(operations(), gaussians, camera, limits)
+    check(gaussians)
+    found = operations()
+    compiled = Limits(alpha_max=found.alpha_max)
+    check(gaussians, limits, compiled)
+    return blend_with(found, gaussians, camera, compiled)
 
 
-def check(gaussians: Gaussians, limits: Limits) -> None:
-    """Say no to what gsplat cannot do."""
+def check(gaussians: Gaussians, limits: Limits | None = None, compiled: Limits | None = None) -> None:
+    """Say no to what gsplat cannot do; ``compiled`` are its own limits, when they are known."""
     if gaussians.means.dtype != torch.float32:
         given = gaussians.means.dtype
         raise DeviceError(f"The CUDA rasterizer wants float32 Gaussians, not {given}; call .float(), or use the CPU.")
-    if limits != LIMITS:
-        raise DeviceError(f"gsplat is compiled with {LIMITS}; {limits} can be had on the CPU only.")
+    if None not in (limits, compiled) and limits != compiled:
+        raise DeviceError(f"gsplat is compiled with {compiled}; {limits} can be had on the CPU only.")
 
 
 def blend_with(operations: Operations, gaussians: Gaussians, camera: Camera, limits: Limits) -> GsplatBlend:
     """The blend, with gsplat's functions given."""
-    footprints, radii = _project(operations, gaussians, camera)
+    footprints, radii = project(operations, gaussians, camera)
     down, across = -(-camera.height // TILE), -(-camera.width // TILE)
     if len(gaussians) == 0:
         empty = torch.zeros(1, down, across, dtype=torch.int32, device=radii.device)
         return GsplatBlend(gaussians, camera, footprints, limits, Tiles(empty, empty.flatten()[:0]), operations)
     f = footprints
     seen = f.centers.detach()[None], radii[None], f.depths.detach()[None]
-    _, keys, rows = operations.intersect(*seen, TILE, across, down)
+    shapes = {"conics": f.conics.detach()[None], "opacities": f.opacities.detach()[None]} if operations.exact else {}
+    _, keys, rows = operations.intersect(*seen, TILE, across, down, **shapes)
     tiles = Tiles(operations.offsets(keys, 1, across, down), rows)
     return GsplatBlend(gaussians, camera, footprints, limits, tiles, operations)
-
-
-def _project(operations: Operations, gaussians: Gaussians, camera: Camera) -> tuple[Footprints, Int32[Tensor, "n 2"]]:
-    """Footprints as :func:`.project.project` defines them, but zeros off the picture too; half sizes of their boxes."""
-    good = gaussians.is_finite(GEOMETRY)
-    if len(gaussians) == 0:
-        means, none = gaussians.means, gaussians.means[:, 0]
-        nowhere = Footprints(means[:, :2], means, none, none, good, means)
-        return nowhere, torch.zeros(0, 2, dtype=torch.int32, device=means.device)
-    found, radii = _project_good(operations, gaussians, camera, good)
-    drawable = found.conics.isfinite().all(-1) & (found.covariances[:, ::2].amax(-1) < LARGEST_RADIUS**2)
-    if not bool(drawable.all()):  # too large to project: gsplat must not see it, or its gradients are not finite
-        found, radii = _project_good(operations, gaussians, camera, good & drawable)
-    if found.centers.requires_grad:
-        found.centers.retain_grad()
-    return found, radii
-
-
-def _project_good(
-    operations: Operations, gaussians: Gaussians, camera: Camera, good: Bool[Tensor, " n"]
-) -> tuple[Footprints, Int32[Tensor, "n 2"]]:
-    """The same for the ``good`` rows; in place of the others gsplat sees a Gaussian that is not drawn."""
-    means = torch.where(good[:, None], gaussians.means, 0.0)
-    quats = torch.where(good[:, None], gaussians.quats, 1.0)
-    scales = torch.where(good[:, None], gaussians.log_scales, 0.0).exp()
-    opacities = torch.where(good, torch.where(good, gaussians.logit_opacities, 0.0).sigmoid(), 0.0)
-    view, lens = camera.world_to_camera.to(means)[None], camera.intrinsics.to(means)[None]
-    size = camera.width, camera.height
-    cuts = {"eps2d": DILATION, "near_plane": NEAR, "packed": False, "opacities": opacities.detach()}
-    radii, centers, depths, conics = operations.project(means, None, quats, scales, view, lens, *size, **cuts)[:4]
-    visible = (radii[0] > 0).all(-1)
-
-    def keep(tensor: Tensor) -> Tensor:  # what gsplat does not draw it leaves unwritten
-        mask = visible if tensor.ndim == 1 else visible[:, None]
-        return torch.where(mask, tensor, torch.zeros_like(tensor))
-
-    spread = keep(_inverse(conics[0].detach()))
-    found = Footprints(keep(centers[0]), keep(conics[0]), keep(depths[0]), keep(opacities), visible, spread)
-    return found, keep(radii[0])
-
-
-def _inverse(conics: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-    """Covariances (xx, xy, yy) of conics."""
-    a, b, c = conics.double().unbind(-1)
-    return (torch.stack([c, -b, a], dim=-1) / (a * c - b * b)[:, None]).to(conics)
-
-
-@functools.cache
-def operations() -> Operations:
-    """gsplat's functions, imported; its CUDA code compiled if it is not yet.
-
-    Raises:
-        DeviceError: gsplat, nvcc or a compiler is missing, or the compilation fails; one sentence with the remedy.
-    """
-    check_installed()
-    if needs_build():
-        check_tools()
-    with warnings.catch_warnings():  # of the compilers, about code that is not ours
-        warnings.simplefilter("ignore")
-        try:
-            from gsplat.cuda import _backend
-        except Exception as error:
-            raise DeviceError(f"gsplat's CUDA code could not be compiled or loaded: {gist(error)}") from error
-    if _backend._C is None:
-        raise DeviceError(missing("nvcc"))
-    import gsplat
-
-    return Operations(
-        gsplat.fully_fused_projection, gsplat.isect_tiles, gsplat.isect_offset_encode, gsplat.rasterize_to_pixels
-    )
-
-
-def rendered(gaussians: Gaussians, camera: Camera, values: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
-    """W @ values by gsplat's own ``rasterization``, as its users call it: the rival of benchmarks, not used to draw."""
-    operations()
-    import gsplat
-
-    g, view, lens = gaussians, camera.world_to_camera, camera.intrinsics
-    cameras = view.to(g.means)[None], lens.to(g.means)[None], camera.width, camera.height
-    return gsplat.rasterization(g.means, g.quats, g.scales, g.opacities, values, *cameras, near_plane=NEAR)[0][0]

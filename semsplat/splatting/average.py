@@ -58,7 +58,11 @@ class Averaged:
         return type(self)(self.blend.detach(), self.scale)
 
     def __matmul__(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "u v c"]:
-        return self.scale * average(self.blend @ values, *self.scale.shape[:2])
+        return self.scale * self.blend.means(values, *self.scale.shape[:2])
+
+    def gather_into(self, total: Float[Tensor, "n c"], cells: Float[Tensor, "u v c"]) -> None:
+        """total += W.T A.T D @ cells, in place, without gradient."""
+        self.blend.gather_into(total, self.scale * cells)
 
     @property
     def T(self) -> "TransposedAverage":
@@ -73,5 +77,4 @@ class TransposedAverage:
     averaged: Averaged
 
     def __matmul__(self, cells: Float[Tensor, "u v c"]) -> Float[Tensor, "n c"]:
-        height, width, _ = self.averaged.blend.shape
-        return self.averaged.blend.T @ spread_back(self.averaged.scale * cells, height, width).contiguous()
+        return self.averaged.blend.gather_means(self.averaged.scale * cells)

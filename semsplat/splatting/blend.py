@@ -18,6 +18,8 @@ from .errors import InputError
 from .gaussians import Gaussians
 from .project import Footprints
 
+MANY = 32  # channels: more than gsplat draws in a pass; on a GPU they are drawn, kept and moved in other ways
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -88,6 +90,31 @@ class Blend(ABC):
         image, self.alpha = both[..., :-1], both[..., -1:]
         return image, self.alpha
 
+    def means(self, values: Float[Tensor, "n c"], height: int, width: int) -> Float[Tensor, "{height} {width} c"]:
+        """A W @ values: means over the cells of a coarser grid (:mod:`.average`)."""
+        from .average import average
+
+        return average(self @ values, height, width)
+
+    def composite_means(
+        self, values: Float[Tensor, "n c"], height: int, width: int
+    ) -> tuple[Float[Tensor, "{height} {width} c"], Float[Tensor, "{height} {width} 1"]]:
+        """(A W @ values, A W @ 1) in one pass."""
+        from .average import average
+
+        image, alpha = self.composite(values)
+        return average(image, height, width), average(alpha, height, width)
+
+    def gather_means(self, cells: Float[Tensor, "u v c"]) -> Float[Tensor, "n c"]:
+        """W.T A.T @ cells, the transpose of :meth:`means`."""
+        from .average import spread_back
+
+        return self.T @ spread_back(cells, *self.shape[:2]).contiguous()
+
+    def gather_into(self, total: Float[Tensor, "n c"], image: Float[Tensor, "u v c"]) -> None:
+        """total += W.T @ image, or W.T A.T @ image where it is coarser than the picture; in place, without gradient."""
+        total += self.gather_means(image) if image.shape[:2] != self.shape[:2] else self.T @ image
+
     def depth(self) -> Float[Tensor, "h w 1"]:
         """Mean depth W @ depths / W @ 1 along the camera's axis, world units; 0 where nothing is."""
         depth, alpha = self.composite(self.footprints.depths[:, None])
@@ -115,3 +142,8 @@ class Transposed:
 
     def __matmul__(self, image: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         return self.blend.transposed_product(image)
+
+
+def compact(values: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+    """In half precision where a picture of all channels would take gigabytes: many of them, on a GPU."""
+    return values.half() if values.is_cuda and values.shape[1] > MANY else values

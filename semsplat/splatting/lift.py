@@ -27,13 +27,16 @@ def lift(views: Iterable[View]) -> tuple[Float[Tensor, "n c"], Float[Tensor, "n 
     """
     total, mass = None, None
     for blend, image in views:
-        ones = image.new_ones(*image.shape[:2], 1)
-        both = blend.detach().T @ torch.cat([image, ones], dim=-1)
-        total = both[:, :-1] if total is None else total + both[:, :-1]
-        mass = both[:, -1:] if mass is None else mass + both[:, -1:]
+        still, ones = blend.detach(), image.new_ones(*image.shape[:2], 1)
+        if total is None or mass is None:
+            total, mass = still.T @ image, still.T @ ones
+        else:
+            still.gather_into(total, image)
+            still.gather_into(mass, ones)
     if total is None or mass is None:
         raise InputError("Lifting needs at least one view.")
-    return torch.where(mass > 0, total / mass.clamp_min(torch.finfo(mass.dtype).tiny), 0.0), mass
+    total /= torch.where(mass > 0, mass, torch.inf)
+    return total, mass
 
 
 def solve(views: Iterable[View], start: Float[Tensor, "n c"], sweeps: int) -> Float[Tensor, "n c"]:
@@ -56,7 +59,7 @@ def solve(views: Iterable[View], start: Float[Tensor, "n c"], sweeps: int) -> Fl
     residual, mass = torch.zeros_like(values), values.new_zeros(len(values), 1)
     for blend, image in views:
         still = blend.detach()
-        residual += still.T @ (image - still @ values)
+        still.gather_into(residual, image - still @ values)
         mass += still.T @ (still @ values.new_ones(len(values), 1))
     processes.add([residual, mass])
     scale = torch.where(mass > 0, 1.0 / mass.clamp_min(torch.finfo(mass.dtype).tiny), 0.0)
@@ -66,7 +69,7 @@ def solve(views: Iterable[View], start: Float[Tensor, "n c"], sweeps: int) -> Fl
         moved = torch.zeros_like(values)
         for blend, _ in views:
             still = blend.detach()
-            moved += still.T @ (still @ direction)
+            still.gather_into(moved, still @ direction)
         processes.add([moved])
         step = _divide(energy, (direction * moved).sum(0))
         values += step * direction

@@ -17,7 +17,7 @@ from .capture.types import Frame
 from .errors import InputError
 from .gaussians import Gaussians
 from .losses import photometric
-from .optimizer import BETAS, adam
+from .optimizer import BETAS, adam, moment_type
 from .splat import splat
 from .train_types import Progress, TrainConfig, TrainState, device_of
 
@@ -42,7 +42,8 @@ def begin(gaussians: Gaussians, config: TrainConfig) -> TrainState:
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in gaussians.tensors()}
     for name in ("means", *RATES):
         for moment in ("adam_first", "adam_second"):
-            tensors[f"{moment}.{name}"] = torch.zeros_like(tensors[name])
+            kind = moment_type(name, tensors[name])
+            tensors[f"{moment}.{name}"] = torch.zeros_like(tensors[name], dtype=kind)
     if config.density == "classic":
         for name in density.WATCHED:
             tensors[name] = torch.zeros_like(tensors["logit_opacities"])

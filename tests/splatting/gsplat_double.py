@@ -14,7 +14,7 @@ import torch
 from gsplat.cuda import _torch_impl as theirs
 from torch import Tensor
 
-from semsplat.splatting._gsplat import Operations
+from semsplat.splatting._gsplat_operations import Operations
 
 CHANNELS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513)
 

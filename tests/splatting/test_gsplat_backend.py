@@ -15,7 +15,8 @@ from scenes import camera, cloud
 
 from semsplat.splatting import _cpu, _cuda_tools, _gsplat, sh
 from semsplat.splatting._dense import dense
-from semsplat.splatting._gsplat import GsplatBlend, blend_with, gsplat_blend, passes
+from semsplat.splatting._gsplat import GsplatBlend, blend_with, gsplat_blend
+from semsplat.splatting._gsplat_operations import passes
 from semsplat.splatting.blend import Limits
 from semsplat.splatting.camera import Camera
 from semsplat.splatting.errors import DeviceError
@@ -194,12 +195,12 @@ def test_what_gsplat_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeviceError, match="the Gaussians are on cpu"):
         gsplat_blend(gaussians, VIEW, Limits())
     with pytest.raises(DeviceError, match=r"float32 Gaussians, not torch\.float64"):
-        _gsplat.check(gaussians.double(), Limits())
+        _gsplat.check(gaussians.double())
     with pytest.raises(DeviceError, match=r"compiled with .*alpha_max=0.999.*CPU only"):
-        _gsplat.check(gaussians, Limits(alpha_max=0.99))
+        _gsplat.check(gaussians, Limits(alpha_max=0.99), Limits())
     blend = ours(gaussians)
-    with pytest.raises(DeviceError, match=r"blend @ values wants torch.float32 on cpu.*not torch.float16"):
-        blend @ torch.ones(5, 2).half()
+    with pytest.raises(DeviceError, match=r"blend @ values wants torch.float32 on cpu.*not torch.float64"):
+        blend @ torch.ones(5, 2).double()
     with pytest.raises(ValueError, match=re.escape("(5, c) values, not (4, 2)")):
         blend @ torch.ones(4, 2)
 
@@ -269,8 +270,8 @@ def test_whether_a_build_is_due(bare: types.SimpleNamespace) -> None:
 
 
 def test_gsplat_not_here_or_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.6.0")
-    with pytest.raises(DeviceError, match=r"gsplat 1.6.0 is installed, but semsplat is written for 1.5"):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.7.0")
+    with pytest.raises(DeviceError, match=r"gsplat 1.7.0 is installed, but semsplat is written for 1.5 or 1.6"):
         _cuda_tools.check_installed()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(DeviceError, match=r"not installed: pip install 'semsplat\[cuda\]'"):

@@ -126,7 +126,7 @@ def weights_of(table: Tensor, tiles: Tensor, across: int, limits: Limits) -> Ten
 
 def draw_by_gsplat(gaussians: Gaussians, camera: Camera, values: Tensor) -> Tensor:
     """As :func:`draw`, by ``gsplat.rasterization`` (channels in chunks of 32)."""
-    from ...splatting._gsplat import rendered  # needs a GPU
+    from ...splatting._gsplat_operations import rendered  # needs a GPU
 
     return rendered(gaussians, camera, values)
 

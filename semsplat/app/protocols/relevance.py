@@ -11,6 +11,7 @@ from ...distill.ask.scores import relevancy
 from ...distill.field import FeatureField
 from ...distill.teachers.base import TextTeacher
 from ...distill.teachers.labels import LabelsTeacher
+from ...splatting.blend import compact
 from ...splatting.camera import Camera
 from ...splatting.errors import InputError
 from ...splatting.gaussians import Gaussians
@@ -46,7 +47,7 @@ class Relevance:
     @torch.no_grad()
     def seen(self, gaussians: Gaussians, field: FeatureField, camera: Camera) -> "Seen":
         """What a camera sees of a field."""
-        codes, alpha = splat(gaussians, camera).detach().composite(field.codes(gaussians))
+        codes, alpha = splat(gaussians, camera).detach().composite(compact(field.codes(gaussians)))
         known = (alpha[..., 0] >= UNKNOWN) & (field.norms(codes)[..., 0] > 0)
         return Seen(self, field, codes, known)
 

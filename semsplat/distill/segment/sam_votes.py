@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ...splatting.blend import compact
 from ...splatting.camera import Camera
 from ...splatting.errors import InputError
 from ...splatting.gaussians import Gaussians
@@ -69,9 +70,11 @@ def drawn(gaussians: Gaussians, field: FeatureField, camera: Camera) -> Float[Te
         grid = (max(1, round(scale * camera.height)), max(1, round(scale * camera.width)))
     half = camera.scaled(0.5)
     fine = half if grid[0] <= half.height and grid[1] <= half.width else camera
-    both = torch.cat(splat(gaussians, fine).detach().composite(field.codes(gaussians)), dim=-1)
-    cells = torch.nn.functional.interpolate(both.movedim(-1, 0)[None], tuple(grid), mode="area")[0].movedim(0, -1)
-    codes, alpha = cells[..., :-1], cells[..., -1:]
+    seen = splat(gaussians, fine).detach().composite(compact(field.codes(gaussians)))
+    codes, alpha = (
+        torch.nn.functional.interpolate(drawn.movedim(-1, 0)[None], tuple(grid), mode="area")[0].movedim(0, -1).float()
+        for drawn in seen
+    )
     return field.decode(codes / torch.where(alpha > COVERED, alpha, 1.0))
 
 
