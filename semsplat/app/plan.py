@@ -59,6 +59,7 @@ class Plan:
     generated: bool
     config: TrainConfig
     frames: int | None = None  # of a source without poses: None: all photos, or as many frames as its motion asks for
+    unposed: bool = False  # poses have to be found
 
     def as_json(self, device: torch.device) -> dict[str, Any]:
         """For config.json."""
@@ -66,7 +67,7 @@ class Plan:
             "semsplat": __version__,
             "source": str(self.source.resolve()),
             "frames": self.frames,
-            scene.POSES: captures.needs_poses(self.source),
+            scene.POSES: self.unposed,
             "resolution": self.resolution,
             "eval": self.eval,
             "outside_mask": self.outside_mask,
@@ -125,11 +126,13 @@ def fresh(request: Request, device: torch.device) -> Plan:
     defaults = TrainConfig(steps=30_000, cap=1_000_000) if cuda else TrainConfig()
     given = {name: getattr(request, name) for name in _fit_options() if getattr(request, name) is not None}
     _check(request, given)
-    outside = request.outside_mask or "unknown"
+    outside, unposed = request.outside_mask or "unknown", captures.needs_poses(request.source)
+    if request.frames is not None and not unposed:
+        raise InputError(f"--frames is for photos without poses and for videos; {request.source} states poses.")
     config = dataclasses.replace(defaults, **{"batch": processes.count(), **given})
     if request.steps is None:  # as many photos are looked at, whatever the batch
         config = dataclasses.replace(config, steps=-(-defaults.steps // config.batch))
-    return Plan(request.source, resolution, request.eval, outside, request.generated, config, request.frames)
+    return Plan(request.source, resolution, request.eval, outside, request.generated, config, request.frames, unposed)
 
 
 def resumed(request: Request) -> Plan:
@@ -146,8 +149,8 @@ def resumed(request: Request) -> Plan:
     try:
         config = TrainConfig(**saved["train"])
         source, generated = Path(saved["source"]), bool(saved.get("generated"))
-        own = saved["resolution"], saved["eval"], saved["outside_mask"], generated, config, saved.get("frames")
-        plan = Plan(source, *own)
+        own = saved["resolution"], saved["eval"], saved["outside_mask"], generated, config
+        plan = Plan(source, *own, saved.get("frames"), bool(saved.get(scene.POSES)))
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not whole ({error}); fit the scene again with --overwrite.") from error
     wanted = {name: getattr(request, name) for name in (*_fit_options(), *_FRAME_OPTIONS)}

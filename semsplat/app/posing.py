@@ -7,6 +7,7 @@ from rich.console import Console
 from ..splatting import capture as captures
 from ..splatting import processes
 from ..splatting.capture import Capture, placed, sfm
+from ..splatting.errors import InputError
 from . import scene
 from .plan import Plan, Request
 from .progress import counter, say
@@ -21,10 +22,12 @@ def capture_of(plan: Plan, request: Request, console: Console) -> Capture:
         InputError: the source cannot be used, or its photos cannot be placed.
     """
     poses = request.folder / scene.POSES
-    if processes.any_of(request.resume and (poses / placed.FILE).is_file()):
-        return captures.load(poses)
-    if not captures.needs_poses(plan.source):
+    if not plan.unposed:
         return captures.load(plan.source)
+    if request.resume:
+        if not (poses / placed.FILE).is_file():
+            raise InputError(f"{poses} is gone, to which the scene was fitted; begin anew with --overwrite.")
+        return captures.load(poses)
     say(console, f"{plan.source} states no poses: finding them (COLMAP).")
     options = sfm.Options(plan.frames, plan.outside_mask != "kept")
     try:

@@ -19,22 +19,31 @@ from .working import Copy
 FILE = "placed.json"
 
 
-def write(folder: Path, made_from: dict[str, Any], root: Path, copies: Sequence[Copy], notes: Sequence[str]) -> None:
+def write(
+    folder: Path, poses: Path, made_from: dict[str, Any], root: Path, copies: Sequence[Copy], notes: Sequence[str]
+) -> None:
     """Say which photos the model in ``folder`` is of.
 
     Args:
+        poses: the folder in which it will lie; paths below are relative to it.
         made_from: tells later whether it is still of the same photos.
         root: names of photos are relative to it.
         notes: sentences that are shown each time.
     """
     content = {
         "made_from": made_from,
-        "root": str(root.resolve()),
-        "photos": [copy.as_json() | {"path": str(copy.path.resolve())} for copy in copies],
+        "root": _stored(root, poses),
+        "photos": [copy.as_json() | {"path": _stored(copy.path, poses)} for copy in copies],
         "notes": list(notes),
     }
     with replacing(folder / FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _stored(path: Path, poses: Path) -> str:
+    """Relative to the poses where it lies below, so that a scene can be moved; else absolute."""
+    path, poses = path.resolve(), poses.resolve()
+    return path.relative_to(poses).as_posix() if path.is_relative_to(poses) else str(path)
 
 
 def made_from(folder: Path) -> dict[str, Any] | None:
@@ -54,18 +63,19 @@ def load(folder: Path) -> Capture:
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
         copies = {copy.file: copy for copy in map(Copy.from_json, content["photos"])}
-        root, notes = Path(content["root"]), [str(note) for note in content["notes"]]
+        root, notes = folder / content["root"], [str(note) for note in content["notes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / FILE} is not whole ({error}); remove {folder} to find the poses again.") from error
     cameras, views, missing = files.read_cameras(folder), [], []
     images = [image for image in files.read_images(folder) if image.name in copies]
     for image in images:
         copy = copies[image.name]
-        if not copy.path.is_file():
+        path = folder / copy.path
+        if not path.is_file():
             missing.append(copy.name)
             continue
         lens = lenses.scaled(lens_of(cameras[image.camera], f"{folder}"), copy.width, copy.height)
         pose = np.linalg.inv(pose_of(image, folder))
-        views.append(View(copy.name, copy.path, pose, lens, copy.mask, upright=True))
+        views.append(View(copy.name, path, pose, lens, copy.mask, upright=True))
     notes = [*missing_note(missing, len(images)), *notes]
     return assemble(folder, root, views, files.read_points(folder), notes)

@@ -1,8 +1,9 @@
 """Poses for photos or a video that have none: structure from motion by COLMAP, made once and kept in a folder.
 
-cache/images, masks, frames   working copies, and the chosen frames of a video
+cache/images, masks           working copies
 cache/features.db             features and matches: a run that was broken off goes on with what is missing
 poses/cameras.bin, images.bin, points3D.bin   COLMAP's model of the working copies
+poses/frames                  the chosen frames of a video
 poses/placed.json             which photos those are; :mod:`.placed` reads it all as a capture
 """
 
@@ -54,7 +55,8 @@ def place(source: Path, cache: Path, poses: Path, options: Options, report: Repo
     """
     found = unposed.find(source)
     with alone(cache / "lock"):
-        photos, root = _pictures(found, cache, options, report, say)
+        _sweep(cache)
+        photos, root = _pictures(found, poses, options, report, say)
         if len(photos) > PLANNED and not (cache / "features.db").exists():
             _plan(photos, found, options, cache, say)
         masks = found.masks if options.masks else None
@@ -68,19 +70,26 @@ def place(source: Path, cache: Path, poses: Path, options: Options, report: Repo
             facts = _work(copies, found, cache, Path(fresh), report)
             _placed_enough(facts, copies, what)
             said = [*found.notes, *notes, *suspect.sentences(facts, copies, what)]
-            placed.write(Path(fresh), made_from, root, copies, said)
+            placed.write(Path(fresh), poses, made_from, root, copies, said)
             _swap(Path(fresh), poses)
 
 
+def _sweep(cache: Path) -> None:
+    """Remove what a killed run left."""
+    for pattern in (".poses-*", ".trial-*"):
+        for folder in cache.glob(pattern):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _pictures(
-    found: Unposed, cache: Path, options: Options, report: Report, say: Say
+    found: Unposed, poses: Path, options: Options, report: Report, say: Say
 ) -> tuple[list[tuple[str, Path]], Path]:
     """(names and files of what is to be placed, the folder that the names are relative to)."""
     if options.frames is not None and options.frames < 2:
         raise InputError(f"--frames {options.frames} is too few; a scene needs at least 2, and 20 or more do well.")
     if found.video is not None:
-        chosen = video_frames.frames(found.video, options.frames, cache / "frames", report, say)
-        return chosen, cache / "frames"
+        chosen = video_frames.frames(found.video, options.frames, poses / "frames", report, say)
+        return chosen, poses / "frames"
     root = found.source
     photos = [(path.relative_to(root).as_posix(), path) for path in found.photos]
     if options.frames is not None and options.frames < len(photos):
@@ -115,7 +124,9 @@ def _plan(photos: Sequence[tuple[str, Path]], found: Unposed, options: Options, 
 
 
 def _time(seconds: float) -> str:
-    minutes = max(1, round(seconds / 60))
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return "a minute"
     return f"{minutes} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
 
 
@@ -174,6 +185,8 @@ def _placed_enough(facts: dict[str, Any], copies: Sequence[Copy], what: str) -> 
         raise InputError(
             f"No two of the {len(copies)} {what} ({names}) show the same things, so they cannot be placed; {advice}."
         )
+    if suspect.turns(facts, copies):
+        raise InputError(f"The {what} cannot be placed: {suspect.STANDING}; {suspect.MASKS}.")
     raise InputError(
         f"{matched} of the {len(copies)} {what} show things that others show, too, but from too nearly the same place, "
         f"or too few of them, so they cannot be placed; walk around the thing, and {advice}."

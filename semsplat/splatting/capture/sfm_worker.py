@@ -160,7 +160,7 @@ def _match(colmap: Any, folder: Path, job: Job, listed: list[tuple[int, int]]) -
         left = [(i, j) for i, j in listed if i in ids and j in ids]
         left = [(i, j) for i, j in left if not database.exists_two_view_geometry(ids[i], ids[j])]
     done, total = len(listed) - len(left), len(listed)
-    for some in pairs.batches(left, max(20, min(200, total // 25))):
+    for some in pairs.batches(left, max(40, min(256, total // 8))):
         lines = [f"{job['copies'][i]['file']} {job['copies'][j]['file']}" for i, j in some]
         pairing.match_list_path.write_text("\n".join(lines) + "\n", encoding="ascii")
         colmap.match_image_pairs(folder / _DATABASE, options, pairing, checking, device=_device(colmap))

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from .assemble import some
 from .working import Copy
 
+STANDING = "a part of the picture stands still while the rest moves, as when a thing turns before a camera on a tripod"
+MASKS = "put masks (white is the thing) into masks/ beside the photos, named like them, or cut it out with transparency"
 FOCAL_OFF = 0.25  # of the focal length in EXIF
 NARROW, WIDE = 15.0, 120.0  # degrees over the longer side: lenses beyond are rare
 BENT = 0.5  # distortion k1: lenses beyond are fisheyes, or wrong
@@ -41,6 +43,11 @@ def stands_still(pairs: Sequence[Sequence[int]]) -> bool:
     return len(moving) >= 3 and mixed > 0.5 * len(moving)
 
 
+def turns(facts: dict[str, Any], copies: Sequence[Copy]) -> bool:
+    """Whether something turns, or is drawn into the photos, and no mask says what counts."""
+    return not any(copy.masked for copy in copies) and stands_still(facts["still"])
+
+
 def sentences(facts: dict[str, Any], copies: Sequence[Copy], what: str = "photos") -> list[str]:
     """Everything worth saying, the most important first.
 
@@ -50,12 +57,8 @@ def sentences(facts: dict[str, Any], copies: Sequence[Copy], what: str = "photos
         what: photos or frames.
     """
     found = [_placed(facts, copies, what), *_missing(facts, copies, what)]
-    if not any(copy.masked for copy in copies) and stands_still(facts["still"]):
-        found.append(
-            f"{SUSPECT}: a part of the picture stands still while the rest moves, as when a thing turns before a "
-            "camera on a tripod. Without masks of the thing the poses are wrong even where they look right: put masks "
-            "(white is the thing) into masks/ beside the photos, named like them, or cut it out with transparency."
-        )
+    if turns(facts, copies):
+        found.append(f"{SUSPECT}: {STANDING}. Without masks the poses are wrong even where they look right: {MASKS}.")
     return [*found, *_lenses(facts, copies), *_weak(facts, what)]
 
 

@@ -61,7 +61,11 @@ def _photos(folder: Path, paths: Iterable[Path]) -> list[Path]:
     found = []
     for path in paths:
         inner = path.relative_to(folder)
-        if path.suffix.lower() in SUFFIXES and inner.parts[0] != "masks" and not any(p[0] == "." for p in inner.parts):
+        if (
+            path.suffix.lower() in SUFFIXES
+            and "masks" not in inner.parts[:-1]
+            and not any(p[0] == "." for p in inner.parts)
+        ):
             found.append((natural(inner.as_posix()), path))
     return [path for _, path in sorted(found)]
 

@@ -104,6 +104,8 @@ def _measured(
 def _kept(video: Path, numbers: Sequence[int], count: int, folder: Path, report: Report) -> list[str]:
     """Write the chosen frames; their names."""
     wanted, names = set(numbers), []
+    for old in folder.glob("frame_*.jpg"):
+        old.unlink()
     digits = max(4, len(str(count)))
     for shot, _ in read_video(video):
         if shot.number in wanted:

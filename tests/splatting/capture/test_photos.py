@@ -11,7 +11,7 @@ import torch
 from made_captures import dots, found
 from PIL import Image
 
-from semsplat.splatting.capture import Capture, Lens, Photo, prepare
+from semsplat.splatting.capture import Capture, Lens, Photo, pictures, prepare
 from semsplat.splatting.capture.photos import develop
 from semsplat.splatting.errors import InputError
 
@@ -291,3 +291,30 @@ def test_an_interruption_ends_the_threads(pair, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         prepare(capture_of(*pair), tmp_path / "cache", report=stop)
     assert len(prepare(capture_of(*pair), tmp_path / "cache")) == 2
+
+
+def test_heic_is_read_upright(tmp_path):
+    """pillow-heif writes what it reads; the orientation in its header is applied by it."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    picture = np.full((64, 96, 3), 30, np.uint8)
+    picture[:16, :16] = 240
+    pillow_heif.from_pillow(Image.fromarray(picture)).save(tmp_path / "a.heic", quality=95)
+    width, height = pictures.upright_size(tmp_path / "a.heic")
+    assert (width, height) == (96, 64)
+    pixels, alpha = pictures.decode(tmp_path / "a.heic", width, height, upright=True)
+    assert alpha is None and pixels[8, 8].min() > 200 and pixels[40, 60].max() < 60
+    (tmp_path / "b.heic").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"Cannot read picture .*b\.heic"):
+        pictures.sizes(tmp_path / "b.heic")
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_upright_pictures_are_turned_whatever_their_size_says(tmp_path, orientation):
+    upright = np.zeros((40, 40, 3), np.uint8)
+    upright[:10, :10] = 250
+    turned = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]  # quarter turns to the left that a camera held so does
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.rot90(upright, turned)).save(tmp_path / "a.png", exif=exif)
+    pixels, _ = pictures.decode(tmp_path / "a.png", 40, 40, upright=True)
+    np.testing.assert_array_equal(pixels, upright)
