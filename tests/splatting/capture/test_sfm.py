@@ -37,6 +37,8 @@ def room(tmp_path_factory) -> tuple[Path, list[str], dict[str, int]]:
     exif[0x0112] = SIDEWAYS
     picture.rotate(90, expand=True).save(photos / "bild 1 ä.jpg", exif=exif, quality=95)
     shutil.copy(photos / "bild 2 ä.jpg", photos / "zzz copy.jpg")
+    Image.open(photos / "bild 4 ä.jpg").resize((480, 360)).save(photos / "bild 4 ä.jpg")  # another camera
+    Image.open(photos / "bild 5 ä.jpg").crop((70, 0, 250, 240)).save(photos / "bild 5 ä.jpg")  # portrait
     whole = (photos / "bild 3 ä.jpg").read_bytes()
     (photos / "broken.jpg").write_bytes(whole[: len(whole) // 2])
 
@@ -44,7 +46,9 @@ def room(tmp_path_factory) -> tuple[Path, list[str], dict[str, int]]:
         stages[stage] = stages.get(stage, 0) + 1
         assert 0 < done <= total
 
-    sfm.place(photos, folder / "cache", folder / "poses", sfm.Options(), report, said.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sfm, "PLANNED", 5)  # of so few photos the time is not estimated otherwise
+        sfm.place(photos, folder / "cache", folder / "poses", sfm.Options(), report, said.append)
     return folder, said, stages
 
 
@@ -73,7 +77,16 @@ def test_photos_are_placed_where_they_were_taken(room):
     asked = [(a[:3, :3].T @ b[:3, :3]).numpy() for a, b in pairwise(theirs)]
     cosines = [(np.trace(x.T @ y) - 1) / 2 for x, y in zip(turns, asked, strict=True)]
     assert math.degrees(math.acos(min(1, min(cosines)))) < 1.0
-    assert found.photos[0].lens.fx == pytest.approx(266.28, rel=0.05)
+    lenses = [photo.lens for photo in found.photos]
+    assert lenses[0] == lenses[1] and lenses[0].fx == pytest.approx(266.28, rel=0.05)
+    assert (lenses[4].width, lenses[4].fx / 1.5) == (480, pytest.approx(266.28, rel=0.1))
+    assert (lenses[5].width, lenses[5].height, lenses[5].fx) == (180, 240, pytest.approx(266.28, rel=0.1))
+
+
+def test_the_time_is_estimated_before_the_work(room):
+    (plan,) = room[1]
+    assert plan.startswith("Finding poses of 12 photos means matching about 66 pairs and takes about ")
+    assert "(judged by 4 of them). Ctrl-C keeps what is done." in plan
 
 
 def test_what_was_left_out_is_said(room):
