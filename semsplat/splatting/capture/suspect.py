@@ -90,7 +90,8 @@ def _missing(facts: dict[str, Any], copies: Sequence[Copy], what: str) -> list[s
         groups = ", ".join(map(str, others))
         found.append(f"{SUSPECT}: the {what} fall into groups that do not connect ({groups} beside the largest).")
     few = len(missing) > (1 - FEW_PLACED) * len(copies)
-    found.append(f"{MORE}." if few or others else f"The scene is fitted without them. If they matter: {MORE[0].lower()}{MORE[1:]}.")
+    without = "" if few or others else "The scene is fitted without them; if they matter: "
+    found.append(f"{without}{MORE}.")
     return found
 
 
