@@ -203,8 +203,8 @@ def table(rows: dict[str, dict[str, Any]]) -> list[str]:
         places = "{:7.3f} ({:.3f})".format(*row["place_percent"]) if "place_percent" in row else "      -"
         psnr = f"{row['psnr_known']:.2f} / {row['psnr_found']:.2f} dB, {row['steps']} steps" if "steps" in row else ""
         share = f"{row['placed']}/{row.get('photos', '?')}"
-        cpu, points = row.get("cpu_seconds", 0), row.get("points", 0)
-        lines.append(f"{name:16} {share:>6} {points:7,} {turns:>15} {places:>15} {cpu:7.1f}   {psnr}")
+        cpu, points = f"{row['cpu_seconds']:.1f}" if "cpu_seconds" in row else "-", row.get("points", 0)
+        lines.append(f"{name:16} {share:>6} {points:7,} {turns:>15} {places:>15} {cpu:>7}   {psnr}")
     return lines
 
 
