@@ -16,6 +16,7 @@ __all__ = ["Positional"]  # the one thing that is only passed on
 
 Device = Literal["auto", "cpu", "cuda"]
 Out = Annotated[Path, arg(aliases=["-o"])]
+Outs = Annotated[tuple[Path, ...], arg(aliases=["-o"], metavar="PATH ...", help_behavior_hint="(required)")]
 OutFile = Annotated[Path | None, arg(aliases=["-o"], metavar="PATH", help_behavior_hint="")]
 Count = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]  # None: nothing was said
 Density = Annotated[Literal["mcmc", "classic"] | None, arg(metavar="{mcmc,classic}", help_behavior_hint="")]
@@ -32,7 +33,11 @@ Path3D = Annotated[
 ]
 Grouped = tyro.conf.OmitArgPrefixes  # options with a heading of their own
 Up = Annotated[
-    Literal["upright", "y", "z", "-y", "-z"] | None, arg(metavar="{upright,y,z,-y,-z}", help_behavior_hint="")
+    Literal["upright", "scene", "y", "z", "-y", "-z"] | None,
+    arg(metavar="{upright,scene,y,z,-y,-z}", help_behavior_hint=""),
+]
+Axis = Annotated[
+    Literal["x", "y", "z", "-x", "-y", "-z"] | None, arg(metavar="{x,y,z,-x,-y,-z}", help_behavior_hint="")
 ]
 Number = Annotated[float | None, arg(metavar="X", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="PATH", help_behavior_hint="")]

@@ -55,7 +55,7 @@ def run(request: Ask, console: Console) -> int:
     gaussians = gaussians[gaussians.is_finite()].to(device)
     field = pick_field(fields, request.teacher, opened.folder)
     teacher = reopen(field.teacher, field.memory, device)
-    session = Session(gaussians, opened.views)
+    session = Session(gaussians, opened.views, world=opened.world)
     if len(words) > 1:
         return _share_out(request, console, opened, gaussians, field, teacher)
     here = _standpoint(request, opened.views)

@@ -169,6 +169,17 @@ def _naming(session: Session, command: Command, picked: Ids, camera: Camera | No
     return Group(ids, name), f"Group {what} as {name}" if command.verb == "group" else f"Call {what} {name}"
 
 
+def _unit(session: Session, command: Command) -> float:
+    """How many of what a command's lengths are in are a unit of the scene."""
+    if command.way_unit == "m" and not session.world.metric:
+        where = session.folder or "SCENE"
+        raise InputError(
+            f'"{command.way_name}": this scene knows no {command.way_name.split()[1]} yet; give lengths in its own '
+            f"units, such as 0.2 left, or tell how long something is: semsplat scale {where} --between A B --length 1m"
+        )
+    return 1.0 if command.way_unit == "scene" else session.world.metres
+
+
 def _placed(session: Session, command: Command, ids: Ids, name: str, camera: Camera | None) -> tuple[Edit, str]:
     if command.verb == "turn":
         axis = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)}.get(command.axis) or session.up.tolist()
@@ -178,7 +189,7 @@ def _placed(session: Session, command: Command, ids: Ids, name: str, camera: Cam
         return Scale(ids, command.amount, foot(session, ids)), f"Scale {name} × {command.amount:.3g}"
     if command.way is None:
         return Duplicate(ids, beside(session, ids, camera)), f"Duplicate {name}"
-    way = torch.tensor(command.way, dtype=torch.float64) @ axes(session, ids, camera)
+    way = torch.tensor(command.way, dtype=torch.float64) @ axes(session, ids, camera) / _unit(session, command)
     x, y, z = way.tolist()
     if command.verb == "duplicate":
         return Duplicate(ids, (x, y, z)), f"Duplicate {name}, {command.way_name}"

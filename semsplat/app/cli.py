@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from .. import __version__
 from ..splatting.errors import InputError, SemsplatError
 from ..splatting.files import reason
-from . import cli_export, cli_meaning
+from . import cli_export, cli_meaning, cli_take, cli_world
 from .arguments import Count, Density, Device, File, Number, Out, Outside, Positional, Protocol, Text, parse, sayer
 from .many import joined, others, quiet_others
 
@@ -25,10 +25,12 @@ examples:
   semsplat train photos/ -o room                  a folder of photos, a video, a COLMAP project, a transforms.json set
   semsplat train photos/ -o room --minutes 10     within a time budget
   semsplat train -o room --resume                 go on after Ctrl-C, a crash or a power cut
+  semsplat take photos/ "the red chair" -o chair.glb   all of it in one command: fit, distil, ask, export
   semsplat view room                              http://127.0.0.1:8080
   semsplat distill room --teacher tipsv2          give the Gaussians meaning; semsplat models lists teachers
   semsplat ask room "red mug"                     find a thing by words
   semsplat select room --click 03:160,120         or by a click, a box, a stroke
+  semsplat upright room                           stand it on its floor; semsplat scale room: in metres
   semsplat edit room "delete the mug"             change it in words; --undo takes it back
   semsplat eval room                              PSNR and SSIM of the held-out photos
   semsplat render room --path orbit --video a.mp4
@@ -225,6 +227,8 @@ COMMANDS = {
     "view": View,
     **cli_meaning.COMMANDS,
     "bench": Bench,
+    **cli_world.COMMANDS,
+    **cli_take.COMMANDS,
 }
 
 

@@ -61,8 +61,9 @@ class Export:
     format: Text = None  # ply, spz, ...: OUT is a folder, and each thing becomes a file in it
     kind: Kind = None  # gaussians, mesh, points, masks, depth, features, frames or cameras (what the suffix says)
     center: bool = False  # put the origin under the thing's middle, where it stands
-    up: Up = None  # turn the scene's up to this axis; upright: as programs expect it (y; -y in .ply and .splat)
-    scale: float = 1.0  # units of the file for a unit of the scene
+    up: Up = None  # turn the scene's up to this axis; upright: as programs expect it (y; -y in .ply and .splat); scene:
+    # as it was fitted, in its own units. Without it: upright where the scene was placed (semsplat upright), else scene
+    scale: float = 1.0  # multiply: units of the file for a metre where the scale is known, else for a unit of the scene
     raw: bool = (
         False  # things that stand alone: as selected; else borders are mended, so that no halo of neighbours shows
     )

@@ -142,10 +142,11 @@ class Edit:
     distill the fitted one. In quotation marks, one or several:
 
     delete THINGS; keep only THINGS; delete everything but THINGS; make THINGS red, paint THINGS "#ff8800 50%"; make
-    THINGS 50% transparent; move THINGS 0.2 left (right, up, down, forward, back: in scene units, as the photo of
-    --viewpoint shows it); rotate THINGS 30 degrees; scale THINGS 1.5, make THINGS bigger, twice as big; duplicate
-    THINGS 0.3 up; make THINGS 20% brighter, darker, warmer, cooler; rename THINGS to NAME; group THINGS as NAME;
-    ungroup NAME; undo; redo. THINGS are a named object, or a question as for ask: "the mug on the table and the book".
+    THINGS 50% transparent; move THINGS 0.2 left (right, up, down, forward, back, as the photo of --viewpoint shows it;
+    in metres where the scale is known, 20 cm left, too, else in units of the scene); rotate THINGS 30 degrees; scale
+    THINGS 1.5, make THINGS bigger, twice as big; duplicate THINGS 0.3 up; make THINGS 20% brighter, darker, warmer,
+    cooler; rename THINGS to NAME; group THINGS as NAME; ungroup NAME; undo; redo. THINGS are a named object, or a
+    question as for ask: "the mug on the table and the book".
 
     delete THINGS and fill the hole; fill the hole of THINGS: puts what is behind in the place of what was deleted.
 

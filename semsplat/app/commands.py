@@ -4,7 +4,8 @@
     keep [only] THINGS                 extract
     make THINGS COLOUR [50%]           paint, colour, turn; red, dark blue, tomato, #ff8800 ... (CSS names)
     make THINGS [50%] transparent      or opaque; half when no share is given
-    move THINGS 0.2 left [0.1 up]      right, up, down, forward, back (closer), in scene units, as one sees the scene
+    move THINGS 0.2 left [0.1 up]      right, up, down, forward, back (closer), as one sees the scene; in metres where
+                                       the scale is known (20 cm left, too), else in units of the scene
     rotate THINGS 30 degrees [left]    turn; left is counter-clockwise seen from above; or: about x, y, z
     scale THINGS 1.5                   make THINGS bigger, smaller, 20% larger, twice as big; it stays on its ground
     duplicate THINGS [0.3 up]          copy; beside the thing when nothing is said
@@ -160,18 +161,18 @@ def _fade(_: str, rest: str) -> Command:
 
 
 def _move(said: str, rest: str) -> Command:
-    things, way, name = split_way(rest, {"lift": "up", "raise": "up", "lower": "down"}.get(said))
+    things, way, name, unit = split_way(rest, {"lift": "up", "raise": "up", "lower": "down"}.get(said))
     if way is None:
         raise InputError(
             f'"{said} {cut(rest)}" says not how far and where; say: {said} the lamp 0.2 left '
-            "(right, up, down, forward, back; in scene units)."
+            "(right, up, down, forward, back; in metres or cm where the scene's scale is known)."
         )
-    return Command("move", things_of(things), way=way, way_name=name)
+    return Command("move", things_of(things), way=way, way_unit=unit, way_name=name)
 
 
 def _duplicate(_: str, rest: str) -> Command:
-    things, way, name = split_way(rest, None)
-    return Command("duplicate", things_of(things), way=way, way_name=name)
+    things, way, name, unit = split_way(rest, None)
+    return Command("duplicate", things_of(things), way=way, way_unit=unit, way_name=name)
 
 
 def _turn(said: str, rest: str) -> Command:

@@ -14,7 +14,8 @@ Verb = Literal[
     "rename", "group", "ungroup", "undo", "redo",
 ]  # fmt: skip
 Spot = Literal["", "at", "on", "beside"]
-Way = tuple[float, float, float]  # right, away, up, scene units
+Unit = Literal["", "m", "scene"]
+Way = tuple[float, float, float]  # right, away, up
 DIRECTIONS = {  # (right, away, up)
     "left": (-1, 0, 0), "right": (1, 0, 0), "up": (0, 0, 1), "upwards": (0, 0, 1), "down": (0, 0, -1),
     "downwards": (0, 0, -1), "forward": (0, 1, 0), "forwards": (0, 1, 0), "away": (0, 1, 0), "back": (0, -1, 0),
@@ -22,13 +23,18 @@ DIRECTIONS = {  # (right, away, up)
 }  # fmt: skip
 NUMBER = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)"
 _WHERE = "|".join(sorted(DIRECTIONS, key=len, reverse=True))
-_FAR = rf"(?:by |about |)(?P<number>{NUMBER})(?: (?:scene )?units?)?"
+METRES = {  # units of length by their names
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0), **dict.fromkeys(("cm",), 0.01),
+    **dict.fromkeys(("mm",), 0.001), "km": 1000.0, **dict.fromkeys(("inch", "inches", "in"), 0.0254),
+    **dict.fromkeys(("foot", "feet", "ft"), 0.3048),
+}  # fmt: skip
+_UNIT = rf"(?: ?(?P<unit>{'|'.join(sorted(METRES, key=len, reverse=True))}|(?:scene )?units?)\b)?"
+_FAR = rf"(?:by |about |)(?P<number>{NUMBER}){_UNIT}"
 _TO = r"(?:to the |towards? the |to |)"
 _REST = r"(?P<rest>.+?),?(?: and)? "
 _WAY = re.compile(rf"{_REST}{_FAR} {_TO}(?P<where>{_WHERE})(?: of (?:me|us))?")
 _WAY_AFTER = re.compile(rf"{_REST}{_TO}(?P<where>{_WHERE}) {_FAR}")
-_LENGTH = re.compile(rf"(.+?)(?: by)? ({NUMBER})(?: (?:scene )?units?)?")
-_METRIC = re.compile(rf"{NUMBER} ?(mm|cm|m|km|metres?|meters?|inch|inches|feet|ft)\b")
+_LENGTH = re.compile(rf"(?P<rest>.+?)(?: by)? (?P<number>{NUMBER}){_UNIT}")
 LONGEST_OF_ALL = 3000  # letters
 EXAMPLE = 'such as "delete the mug", "make the chair red" or "move the lamp 0.2 left"'
 
@@ -50,7 +56,8 @@ class Command:
     color: tuple[float, float, float] | None = None  # tint: RGB in [0, 1]
     color_name: str = ""
     amount: float = 1.0  # tint: strength; fade: factor on opacities; gain: share; turn: degrees; scale, insert: factor
-    way: Way | None = None  # move, duplicate: right, away, up, scene units
+    way: Way | None = None  # move, duplicate: right, away, up
+    way_unit: Unit = ""  # of the way: metres; units of the scene; empty: metres where the scene's scale is known
     way_name: str = ""
     axis: str = ""  # turn: x, y, z; empty: up; insert: the source's up, such as -y; empty: known or left as it is
     how: str = ""  # gain: brighter, darker, warmer, cooler
@@ -152,24 +159,25 @@ def color_of_words(words: str) -> tuple[float, float, float] | None:
     return red / 255, green / 255, blue / 255
 
 
-def split_way(rest: str, fixed: str | None = None) -> tuple[str, Way | None, str]:
-    """(things, way, its words) of "the lamp 0.2 left and 0.1 up"; no way where none is said.
+def split_way(rest: str, fixed: str | None = None) -> tuple[str, Way | None, str, Unit]:
+    """(things, way, its words, their unit) of "the lamp 20 cm left and 10 cm up"; no way where none is said.
 
     Args:
         fixed: the direction, when the verb says it: raise the lamp 0.1.
 
     Raises:
-        InputError: the length is in metres or the like.
+        InputError: some lengths have a unit and others another one, or none.
     """
-    metric = _METRIC.search(rest)
-    if metric:
-        raise InputError(f"A scene knows no {metric.group(1)}; give lengths in scene units, such as: 0.2 left.")
     if fixed is not None and _LENGTH.fullmatch(rest):
-        rest = _LENGTH.sub(rf"\1 \2 {fixed}", rest)
-    total, names = [0.0, 0.0, 0.0], []
+        rest = f"{rest} {fixed}"
+    total, names, units = [0.0, 0.0, 0.0], [], list[Unit]()
     while found := _WAY.fullmatch(rest) or _WAY_AFTER.fullmatch(rest):
-        rest, length, direction = found["rest"], number_of(found["number"]), found["where"]
-        total = [old + length * part for old, part in zip(total, DIRECTIONS[direction], strict=True)]
-        names.insert(0, f"{length:g} {direction}")
+        rest, length, direction, unit = found["rest"], number_of(found["number"]), found["where"], found["unit"] or ""
+        units.append("m" if unit in METRES else "scene" if unit else "")
+        factor = METRES.get(unit, 1.0)
+        total = [old + factor * length * part for old, part in zip(total, DIRECTIONS[direction], strict=True)]
+        names.insert(0, " ".join(filter(None, (f"{length:g}", unit, direction))))
+    if len(set(units)) > 1:
+        raise InputError(f'"{", ".join(names)}" has lengths of two kinds; give all of them in cm, say, or all in none.')
     x, y, z = total
-    return rest, (x, y, z) if names else None, ", ".join(names)
+    return rest, (x, y, z) if names else None, ", ".join(names), units[0] if units else ""

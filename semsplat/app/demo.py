@@ -48,7 +48,7 @@ def run(folder: Path, minutes: float, device: Device, console: Console) -> int:
         return status
     _give_meaning(folder, device, console)
     opened = Scene.open(folder)
-    views = render.travel(list(opened.cameras.values()), "orbit", round(SECONDS * FPS), SIZE)
+    views = render.travel(list(opened.cameras.values()), "orbit", round(SECONDS * FPS), SIZE, opened.world.up)
     drawn = render.draw(opened.gaussians, views, report=counter(console, "turntable"))
     write_video(folder / TURNTABLE, drawn, FPS)
     say(console, f"Answers:       {folder / ask.ANSWERS}")

@@ -17,6 +17,7 @@ from ..splatting.errors import InputError
 from ..splatting.similarity import AXES, Similarity
 from . import export_metadata
 from .export_parts import Part, Say, Source, placement, stems
+from .world import World
 
 if TYPE_CHECKING:
     from .cli_export import Export
@@ -61,10 +62,10 @@ KINDS = {
         up=dict.fromkeys((".ply", ".pcd", ".xyz"), "z"),
         alone=True,
     ),
-    "masks": Kind("export_masks", (), per_view=True),
-    "depth": Kind("export_depth", (), per_view=True),
-    "features": Kind("export_features", (), per_view=True),
-    "frames": Kind("export_frames", (), per_view=True),
+    "masks": Kind("export_masks", (), per_view=True, up={"": "z"}),
+    "depth": Kind("export_depth", (), per_view=True, up={"": "z"}),
+    "features": Kind("export_features", (), per_view=True, up={"": "z"}),
+    "frames": Kind("export_frames", (), per_view=True, up={"": "z"}),
     "cameras": Kind("export_cameras", (".json",), (".json",), per_view=True, up={"": "-y", ".json": "z"}),
 }
 _PER_VIEW = tuple(kind for kind, its in KINDS.items() if its.per_view)
@@ -94,6 +95,7 @@ class Work:
     suffix: str  # of the files; empty where a folder is written
     one_file: bool  # OUT is the file; else a folder
     say: Say
+    unit: str = "scene unit"  # of lengths before --scale; or metre
 
     @property
     def placement(self) -> Similarity:
@@ -137,13 +139,14 @@ def carry_out(request: "Export", how: tuple[str, str, bool], source: Source, par
     _check(request, kind)
     if KINDS[kind].alone and not request.raw:
         parts = [_clean(source, part, say) for part in parts]
-    axis = _axis(request, KINDS[kind], suffix)
+    axis = _axis(request, source.world, KINDS[kind], suffix)
     standing = [source.together(parts)] * len(parts) if KINDS[kind].per_view else parts
     placed = [
-        replace(part, placement=placement(whole.gaussians, source.up, axis, request.center, request.scale))
+        replace(part, placement=placement(whole.gaussians, source.world, axis, request.center, request.scale))
         for part, whole in zip(parts, standing, strict=True)
     ]
-    work = Work(request, kind, source, tuple(placed), suffix, one_file, say)
+    unit = "metre" if axis is not None and source.world.metric else "scene unit"
+    work = Work(request, kind, source, tuple(placed), suffix, one_file, say, unit)
     importlib.import_module(f".{KINDS[kind].module}", __package__).write(work)
     if request.metadata and KINDS[kind].per_view:
         say("--metadata: what is written for each view has its own record, export.json.")
@@ -227,11 +230,12 @@ def _parts(request: "Export", source: Source, one_file: bool, per_view: bool) ->
     return [source.together(parts)] if one_file else parts
 
 
-def _axis(request: "Export", kind: Kind, suffix: str) -> tuple[float, float, float] | None:
-    """The direction in our numbers that --up asks for."""
-    if request.up is None:
+def _axis(request: "Export", world: World, kind: Kind, suffix: str) -> tuple[float, float, float] | None:
+    """The direction in our numbers that --up asks for; without it a scene that was placed leaves upright."""
+    asked = request.up or ("upright" if world.placed else "scene")
+    if asked == "scene":
         return None
-    wanted = request.up if request.up != "upright" else (kind.up or {}).get(suffix, "y")
+    wanted = asked if asked != "upright" else (kind.up or {}).get(suffix, "y")
     x, y, z = (kind.turned or {}).get(suffix, (1.0, 1.0, 1.0))
     a, b, c = AXES[wanted]
     return x * a, y * b, z * c

@@ -6,8 +6,8 @@
     OUT/transforms.json    the cameras; depth_file_path is the depth of each, file_path its photo
 
 Depths follow the slant of the Gaussians; median (the default) or mean: see :mod:`semsplat.splatting.depth`.
-A step is a thousandth of a unit (millimetres, where a unit is a metre) wherever that fits; units are those of the scene
-times --scale.
+A step is a thousandth of a unit (millimetres, where a unit is a metre) wherever that fits; units are metres where
+the scale of the scene is known, else those of the scene, times --scale.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def write(work: Work) -> None:
     """Write the depth of every view."""
     taken, wanted = shots(work), work.request.views
     gaussians, alone = drawn(work)
-    folder = Folder(work, taken, alone=alone, scale=work.request.scale, mean=wanted.mean, floats=wanted.floats)
+    folder = Folder(work, taken, alone=alone, scale=scale, mean=wanted.mean, floats=wanted.floats)
     gaussians = gaussians.to(pick_device(wanted.device))
     scale = work.placement.scale
     step = step_for(gaussians, taken, scale)
@@ -54,7 +54,7 @@ def write(work: Work) -> None:
 
     folder.each(taken, lambda shot: _file(folder.path, shot), make)
     kind = "mean" if wanted.mean else "median"
-    unit = "scene unit" if scale == 1.0 else f"1 / {scale:g} scene unit"
+    unit = work.unit if work.request.scale == 1.0 else f"1 / {work.request.scale:g} {work.unit}"
     facts = {
         "step": step,
         "unit": unit,

@@ -57,7 +57,7 @@ def how_of(work: "Work") -> How:
     triangles = wanted.triangles if wanted.triangles is not None else TEXTURED if wanted.texture else how.triangles
     if triangles is not None and triangles < FEWEST:
         raise InputError(f"{triangles} triangles make no surface: give --triangles {FEWEST} or more.")
-    voxel = None if wanted.voxel is None else wanted.voxel / work.request.scale
+    voxel = None if wanted.voxel is None else wanted.voxel / work.placement.scale
     return replace(how, voxel=voxel, triangles=triangles, texture=wanted.texture, watertight=wanted.watertight)
 
 

@@ -21,9 +21,9 @@ from ..splatting.gaussians import Gaussians
 from ..splatting.ids import rows_of, union
 from ..splatting.similarity import Similarity, upright
 from .ask import facts_of
-from .poses import up_of
 from .scene import Scene, is_scene
 from .session import Session
+from .world import UP, World
 
 Say = Callable[[str], None]
 STRAYS = 200  # one in so many Gaussians at the low end does not count for where a thing stands
@@ -57,7 +57,7 @@ class Source:
     path: Path
     scene: Scene | None  # None: a file of Gaussians, without photos, objects and fields
     gaussians: Gaussians  # finite rows only, without features, on the CPU
-    up: Float[Tensor, "3"]
+    world: World
     notes: tuple[str, ...] = ()  # what reading the file had to tell
     session: Session | None = None  # None: a file
 
@@ -70,7 +70,7 @@ class Source:
         """
         if path.is_file():
             found = formats.read_with_notes(path)
-            return cls(path, None, found.gaussians, up_of([]), found.notes)
+            return cls(path, None, found.gaussians, World.of_cameras([]), found.notes)
         return cls.of(Session.of(Scene.open(path)))
 
     @classmethod
@@ -80,7 +80,12 @@ class Source:
         plain = gaussians.replace(features=gaussians.features[:, :0]).to("cpu")
         folder = session.folder if session.folder is not None and is_scene(session.folder) else None
         scene = None if folder is None else Scene.open(folder)
-        return cls(folder or Path(session.title), scene, plain, session.up, (), session)
+        return cls(folder or Path(session.title), scene, plain, session.world, (), session)
+
+    @property
+    def up(self) -> Float[Tensor, "3"]:
+        """Up in the scene."""
+        return self.world.up
 
     @property
     def title(self) -> str:
@@ -190,22 +195,25 @@ class Source:
         return f"it has {', '.join(repr(known[name]) for name in near)}{more}; --ask finds things by words."
 
 
-def placement(
-    gaussians: Gaussians, up: Float[Tensor, "3"], axis: Vector | None, center: bool, scale: float
-) -> Similarity:
+def placement(gaussians: Gaussians, world: World, axis: Vector | None, center: bool, scale: float) -> Similarity:
     """Where a thing stands in its file.
 
     Args:
-        up: of the scene. axis: where up goes; None: nothing is turned.
+        axis: where the world's up goes; None: the scene's own numbers. With an axis lengths are metres, where the world
+            knows them, and in a world that somebody placed the floor is at 0.
         center: the origin goes under the thing's middle, to where it stands.
-        scale: file units for a scene unit, above 0.
+        scale: what lengths are multiplied by in the end, above 0.
     """
-    rotation = (1.0, 0.0, 0.0, 0.0) if axis is None else upright(up, torch.tensor(axis))
-    turned = Similarity(rotation, scale)
+    if axis is None:
+        turned = Similarity(scale=scale)
+    elif world.placed:
+        turned = world.to_world.then(Similarity(upright(UP, torch.tensor(axis)), scale))
+    else:
+        turned = Similarity(upright(world.up, torch.tensor(axis)), scale)
     if not center or not len(gaussians):
         return turned
-    x, y, z = turned.points(foot(gaussians, up)).neg().tolist()
-    return Similarity(rotation, scale, (x, y, z))
+    x, y, z = (turned.points(foot(gaussians, world.up)).neg() + torch.tensor(turned.translation).double()).tolist()
+    return Similarity(turned.rotation, turned.scale, (x, y, z))
 
 
 def foot(gaussians: Gaussians, up: Float[Tensor, "3"]) -> Float[Tensor, "3"]:

@@ -64,7 +64,7 @@ def shots(work: "Work", least: int = 2) -> list[Shot]:
         count = PATH_LENGTH if request.count is None else request.count
         if count < 1:
             raise InputError(f"A path of {count} pictures is not possible; give --count 1 or more.")
-        path = travel(list(scene.cameras.values()), request.path, count, request.size)
+        path = travel(list(scene.cameras.values()), request.path, count, request.size, work.source.up)
         return [Shot(f"{number:05}", f"{number:05}", camera) for number, camera in enumerate(path)]
     if request.count is not None:
         raise InputError("--count is the number of pictures of a --path; --every 2 takes every second photo.")

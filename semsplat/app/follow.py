@@ -10,6 +10,7 @@ from . import live, scene
 from .live import Watcher, Wish
 from .scene import Scene
 from .session import Session
+from .world import WORLD
 
 LOCKED = "The scene is being fitted, which changes its Gaussians; edits are possible when that is over."
 GONE = "The folder of this scene is gone. What is on the page stays, and can still be downloaded."
@@ -47,6 +48,7 @@ class Follow:
             folder / scene.GAUSSIANS,
             folder / live.LIVE,
             folder / history_files.EDITS,
+            folder / WORLD,
             *sorted((folder / fields.FIELDS).glob("[!.]*.safetensors")),
         ]
 
@@ -63,6 +65,8 @@ class Follow:
                 self._listen()
             if folder / history_files.EDITS in news:
                 self._session.reread_edits()
+            if folder / WORLD in news:
+                self._session.placed(Scene.open(folder).world)
             arrived = [path for path in news if path.parent.name == fields.FIELDS]
             if folder / scene.GAUSSIANS in news or arrived:
                 opened = Scene.open(folder)

@@ -34,6 +34,7 @@ class Brought:
     name: str
     up: Float[Tensor, "3"] | None = None  # None: not known
     light: Vector | None = None  # of its scene; None: not known
+    metres: float | None = None  # of a unit; None: not known
 
 
 def insertion(
@@ -52,7 +53,9 @@ def insertion(
     up = torch.tensor(AXES[command.axis]) if command.axis else brought.up
     rotation = (1.0, 0.0, 0.0, 0.0) if up is None else upright(up, session.up)
     said, target = "", None
-    standing = Standing.of(Similarity(rotation, command.amount).points(brought.gaussians.means), session.up)
+    known = brought.metres is not None and session.world.metric  # then it keeps its true size
+    factor = command.amount * (brought.metres or 1.0) / session.world.metres if known else command.amount
+    standing = Standing.of(Similarity(rotation, factor).points(brought.gaussians.means), session.up)
     if command.spot == "at" and command.point is not None:
         target, said = torch.tensor(command.point, dtype=torch.float64), f" at {_numbers(command.point)}"
     elif command.spot:
@@ -60,7 +63,7 @@ def insertion(
         said = f" {command.spot} {name}"
         target = _place(session, command.spot, ids, standing, camera)
     x, y, z = (0.0, 0.0, 0.0) if target is None else (target - standing.foot).tolist()
-    edit = Insert(brought.gaussians, brought.name, rotation, command.amount, (x, y, z), brought.light)
+    edit = Insert(brought.gaussians, brought.name, rotation, factor, (x, y, z), brought.light)
     return edit, f"Insert {short(brought.name)}{said}"
 
 
@@ -74,7 +77,7 @@ def bring(source: str, origin: str = "") -> Brought:
     if not origin:
         if path.is_dir():
             session = Session.of(Scene.open(path))
-            return Brought(plain(session.gaussians), session.title, session.up, _light(session))
+            return _brought(session, plain(session.gaussians), session.title)
         return Brought(_read(path, source), path.name)
     scene = Path(origin).expanduser()
     if not scene.is_dir():
@@ -90,7 +93,13 @@ def bring(source: str, origin: str = "") -> Brought:
     whole = session.gaussians
     selection = torch.zeros(len(whole), dtype=torch.bool)
     selection[rows_of(whole.ids, ids)] = True
-    return Brought(plain(trimmed(whole, selection)), source, session.up, _light(session))
+    return _brought(session, plain(trimmed(whole, selection)), source)
+
+
+def _brought(session: Session, gaussians: Gaussians, name: str) -> Brought:
+    """What is out of an opened scene."""
+    metres = session.world.metres if session.world.metric else None
+    return Brought(gaussians, name, session.up, _light(session), metres)
 
 
 def plain(gaussians: Gaussians) -> Gaussians:

@@ -39,8 +39,8 @@ class Place:
     """Where things stand in their files."""
 
     center: bool = False  # the origin under the middle
-    upright: bool = False  # as programs expect it
-    scale: float = 1.0  # units of the file for a unit of the scene
+    upright: bool = False  # as programs expect it, in metres where the scale is known; else as it was fitted
+    scale: float = 1.0  # what lengths are multiplied by
 
 
 def forms(session: Session) -> list[Form]:
@@ -70,7 +70,7 @@ def written(session: Session, choose: Choose, form: Form, place: Place, say: Say
     with tempfile.TemporaryDirectory(prefix="semsplat-") as made:
         out = Path(made) / (f"{form.kind}{form.suffix}" if one_file else form.kind)
         names = tuple(part.name for part in chosen or ())
-        up = "upright" if place.upright else None
+        up = "upright" if place.upright else "scene"
         request = Export(source.path, out, object=names, center=place.center, up=up, scale=place.scale)
         carry_out(request, (form.kind, form.suffix, one_file), source, parts, say)
         files = sorted(path for path in Path(made).rglob("*") if path.is_file())

@@ -19,6 +19,7 @@ from .plan import pick_device
 from .progress import say
 from .scene import Scene
 from .views import pick_views
+from .world import World
 
 ANSWERS, PICTURE = "answers", "objects.png"  # folder in a scene folder, file in it
 NO_RESULT = 2  # exit status
@@ -45,7 +46,7 @@ def run(request: Objects, console: Console) -> int:
         say(console, "Nothing was found to propose: no part of the scene is large enough to be seen.")
         return NO_RESULT
     things = naming.read(opened.folder, edits)
-    for line in listed(things, opened.edited):
+    for line in listed(things, opened.edited, opened.world):
         say(console, line)
     if things and (request.find or request.out is not None):
         _draw(request, opened, things, console)
@@ -82,18 +83,19 @@ def _find(request: Objects, opened: Scene, console: Console) -> int:
     return len(found)
 
 
-def listed(things: Sequence[Thing], gaussians: Gaussians) -> list[str]:
+def listed(things: Sequence[Thing], gaussians: Gaussians, world: World) -> list[str]:
     """A line for each object, parts below their wholes: name, Gaussians, size, score, how it was made."""
     if not things:
         return ["No objects yet; propose some with --find, or name one with semsplat ask or semsplat select."]
     rows = [("  " * depth + thing.name, thing) for depth, thing in in_order(things)][:LISTED]
     width = max(cell_len(name) for name, _ in rows)
-    lines = ["name" + " " * max(width - 4, 0) + "  Gaussians     size  score  made by"]
+    title = "size, m" if world.metric else "   size"
+    lines = ["name" + " " * max(width - 4, 0) + f"  Gaussians  {title}  score  made by"]
     for name, thing in rows:
         size, score = diagonal(gaussians, thing), thing.facts.get("score")
         shown = f"{score:5.2f}" if isinstance(score, int | float) else "    -"
         gap = " " * (width - cell_len(name))
-        extent = f"{size:8.3g}" if size is not None else "    gone"
+        extent = f"{size * world.metres:8.3g}" if size is not None else "    gone"
         lines.append(f"{name}{gap}  {len(thing.ids):9,} {extent}  {shown}  {_made_by(thing)}")
     if len(things) > LISTED:
         lines.append(f"... and {len(things) - LISTED} more in {objects.OBJECTS}")

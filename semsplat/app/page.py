@@ -27,7 +27,7 @@ from .worker import Worker
 if TYPE_CHECKING:
     from .viewer import Viewer
 
-What = Literal["picked", "layer", "asked", "edits", "things", "scene", "work"]
+What = Literal["picked", "layer", "asked", "edits", "things", "scene", "work", "world"]
 FLIGHT = 0.5  # seconds
 STEPS = 16  # of a flight
 PATIENCE = 0.7  # seconds after which work is said to go on
@@ -186,7 +186,7 @@ class Page:
         self.look.picked = self.look.pickable(self.session.now, self.look.picked)
         self.refresh(change.what)
         if change.said and change.by is not self:
-            news = change.what in ("scene", "work")
+            news = change.what in ("scene", "work", "world")
             title = "News of this scene" if news else "Somebody changed the scene"
             title = "Somebody changed your edit" if change.author is self else title
             self.say(title, f"{change.said.rstrip('.')}.")

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from ..splatting.camera import Camera, pinhole
 from ..splatting.errors import InputError
+from .poses import up_of
 
 SWING = 0.9  # of the covered angle: what is seen from its very ends is seen by few photos
+Up = Float[Tensor, "3"] | None  # of the world; None: what the cameras say
 FULL_CIRCLE = math.radians(270)  # cameras that cover at least so much of the circle are orbited all the way round
 
 
@@ -26,22 +28,23 @@ class Layout:
     focus: Float[Tensor, "3"]  # the point nearest to all optical axes
 
     @classmethod
-    def of(cls, cameras: Sequence[Camera]) -> "Layout":
-        """Look at where cameras stand and where they look."""
+    def of(cls, cameras: Sequence[Camera], up: Float[Tensor, "3"] | None = None) -> "Layout":
+        """Look at where cameras stand and where they look; ``up`` is what they say when it is not given."""
         if not cameras:
             raise InputError("A camera path needs the cameras of a scene, and there are none.")
         poses = torch.stack([camera.world_to_camera.cpu().double() for camera in cameras])
         rotations, translations = poses[:, :3, :3], poses[:, :3, 3]
         positions = -(rotations.transpose(1, 2) @ translations[:, :, None])[:, :, 0]
         forwards = rotations[:, 2]
-        return cls(positions, forwards, _up(rotations), _focus(positions, forwards))
+        up = torch.nn.functional.normalize((up_of(cameras) if up is None else up).cpu().double(), dim=0)
+        return cls(positions, forwards, up, _focus(positions, forwards))
 
 
-def orbit(cameras: Sequence[Camera], count: int) -> list[Camera]:
+def orbit(cameras: Sequence[Camera], count: int, up: Up = None) -> list[Camera]:
     """Around the focus at the cameras' median distance and height: all the way round where the cameras do so,
     else to and fro over nearly the angle that they cover. The path closes: the first view follows the last.
     """
-    layout, lens = Layout.of(cameras), _lens(cameras)
+    layout, lens = Layout.of(cameras, up), _lens(cameras)
     across, along = _plane(layout.up, layout.positions[0] - layout.focus)
     arms = layout.positions - layout.focus
     x, y, heights = arms @ across, arms @ along, arms @ layout.up
@@ -56,12 +59,12 @@ def orbit(cameras: Sequence[Camera], count: int) -> list[Camera]:
     return path
 
 
-def spiral(cameras: Sequence[Camera], count: int) -> list[Camera]:
+def spiral(cameras: Sequence[Camera], count: int, up: Up = None) -> list[Camera]:
     """Two turns of a flat spiral about the mean camera, looking at the focus (Mildenhall et al. 2019, LLFF). It closes.
 
     For captures from about one side; its radii are the 90th percentiles of the cameras' offsets.
     """
-    layout, lens = Layout.of(cameras), _lens(cameras)
+    layout, lens = Layout.of(cameras, up), _lens(cameras)
     middle = layout.positions.mean(0)
     forward = torch.nn.functional.normalize(layout.forwards.mean(0), dim=0)
     right = torch.nn.functional.normalize(torch.linalg.cross(forward, layout.up), dim=0)
@@ -76,8 +79,8 @@ def spiral(cameras: Sequence[Camera], count: int) -> list[Camera]:
     return path
 
 
-def interpolate(cameras: Sequence[Camera], count: int) -> list[Camera]:
-    """Smoothly through every camera in the order given: splines of the positions and of the rotations."""
+def interpolate(cameras: Sequence[Camera], count: int, up: Up = None) -> list[Camera]:
+    """Smoothly through every camera in the order given, however it was held: splines of positions and rotations."""
     from scipy.interpolate import CubicSpline
     from scipy.spatial.transform import Rotation, RotationSpline
 
@@ -98,21 +101,11 @@ def interpolate(cameras: Sequence[Camera], count: int) -> list[Camera]:
     return [Camera(view, lens.intrinsics, lens.width, lens.height) for view in views]
 
 
-PATHS: dict[str, Callable[[Sequence[Camera], int], list[Camera]]] = {
+PATHS: dict[str, Callable[[Sequence[Camera], int, Up], list[Camera]]] = {
     "orbit": orbit,
     "interpolate": interpolate,
     "spiral": spiral,
 }
-
-
-def _up(rotations: Float[Tensor, "n 3 3"]) -> Float[Tensor, "3"]:
-    """Up of the world: at right angles to every camera's right side where these differ enough, else the mean up."""
-    mean = torch.nn.functional.normalize(-rotations[:, 1].mean(0), dim=0)
-    rights = rotations[:, 0]
-    values, vectors = torch.linalg.eigh(rights.T @ rights / len(rights))
-    normal = vectors[:, 0] * torch.sign(vectors[:, 0] @ mean)
-    certain = values[1] > 0.02 and values[0] < 0.2 * values[1] and normal @ mean > 0.7
-    return normal if certain else mean
 
 
 def _focus(positions: Float[Tensor, "n 3"], forwards: Float[Tensor, "n 3"]) -> Float[Tensor, "3"]:

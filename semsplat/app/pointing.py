@@ -31,10 +31,10 @@ def prompts_of(request: Select, views: Sequence[View]) -> list[Prompt]:
     prompts: list[Prompt] = []
     for texts, positive in ((request.click, True), (request.not_click, False)):
         for text in texts:
-            view, (x, y) = _numbers(text, views, 2, "VIEW:X,Y")
+            view, (x, y) = numbers(text, views, 2, "VIEW:X,Y")
             prompts.append(Click(view.camera, x, y, positive))
     for text in request.box:
-        view, (x0, y0, x1, y1) = _numbers(text, views, 4, "VIEW:X0,Y0,X1,Y1")
+        view, (x0, y0, x1, y1) = numbers(text, views, 4, "VIEW:X0,Y0,X1,Y1")
         prompts.append(Box(view.camera, x0, y0, x1, y1))
     for text in request.stroke:
         prompts += _strokes(text, views)
@@ -44,7 +44,12 @@ def prompts_of(request: Select, views: Sequence[View]) -> list[Prompt]:
     return prompts
 
 
-def _numbers(text: str, views: Sequence[View], count: int, form: str) -> tuple[View, list[float]]:
+def numbers(text: str, views: Sequence[View], count: int, form: str) -> tuple[View, list[float]]:
+    """The photo and the ``count`` pixels of a text such as 12:120,80.
+
+    Raises:
+        InputError: it is not of the form, or there is no such photo.
+    """
     name, colon, rest = text.rpartition(":")
     try:
         values = [float(part) for part in rest.split(",")]

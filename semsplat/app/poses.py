@@ -11,7 +11,9 @@ from torch import Tensor
 from ..splatting.camera import Camera
 from ..splatting.gaussians import Gaussians
 
-LEVEL_PRIOR = 0.01  # how much the mean up of the cameras counts against their right edges, which vary by up to 1
+LEVEL_PRIOR = (
+    1e-3  # against squares of sines: the mean up of the cameras decides within the 2 degrees of unsteady hands
+)
 ROOM = 1.6  # of its own size that a thing has around it when one goes to look at it
 
 
@@ -30,7 +32,7 @@ class Pose:
 
 
 def up_of(cameras: Sequence[Camera]) -> Float[Tensor, "3"]:
-    """A scene's up; -y, as most 3DGS files have it, when there are no cameras.
+    """Up as cameras have it; -y, as most 3DGS files have it, when there are none. A scene's up: see :mod:`.world`.
 
     Photographers look down but hold the picture level: up is square to the pictures' right edges (least squares),
     and the mean up of the cameras decides as far as those leave it open, as when all look the same way.

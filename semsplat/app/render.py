@@ -16,7 +16,7 @@ from ..splatting.video import write_video
 from . import pictures
 from .layers import Depth, Layer, Rgb
 from .layers_combined import steady
-from .paths import PATHS
+from .paths import PATHS, Up
 from .plan import pick_device
 from .progress import counter, say
 from .scene import Scene
@@ -50,7 +50,8 @@ def run(film: Film, console: Console) -> int:
         raise InputError(f"A film of {film.seconds:g} seconds at {film.fps:g} pictures a second is not possible.")
     opened = Scene.open(film.scene)
     gaussians = opened.edited.to(pick_device(film.device))
-    views = travel(list(opened.cameras.values()), film.path, max(1, round(film.seconds * film.fps)), film.size)
+    count = max(1, round(film.seconds * film.fps))
+    views = travel(list(opened.cameras.values()), film.path, count, film.size, opened.world.up)
     drawn = draw(gaussians, views, film.layer, counter(console, "rendering"))
     if film.frames is not None:
         drawn = write_frames(film.frames, drawn)
@@ -64,18 +65,19 @@ def run(film: Film, console: Console) -> int:
     return 0
 
 
-def travel(cameras: Sequence[Camera], path: str, count: int, size: int | None = None) -> list[Camera]:
+def travel(cameras: Sequence[Camera], path: str, count: int, size: int | None = None, up: Up = None) -> list[Camera]:
     """``count`` cameras along the path orbit, interpolate or spiral.
 
     Args:
         cameras: those of the scene, in their order.
         size: pixels on the longest side; as the scene's cameras when not given. Sides are even, as videos need them.
+        up: of the scene; what its cameras say when not given.
     """
     if path not in PATHS:
         raise InputError(f"There is no path '{path}'; use {', '.join(PATHS)}.")
     if count < 1 or (size is not None and size < 2):
         raise InputError("A film needs at least one picture of at least 2 pixels; check --seconds, --fps and --size.")
-    views = PATHS[path](cameras, count)
+    views = PATHS[path](cameras, count, up)
     if size is not None and size > LARGEST:
         raise InputError(f"--size {size} is too large: {LARGEST} pixels are the most for the longest side.")
     factor = size / max(views[0].width, views[0].height) if size else 1.0

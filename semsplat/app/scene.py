@@ -2,6 +2,7 @@
 
     scene.ply                Gaussians in the usual 3DGS layout, with ids
     cameras.json             poses, intrinsics, names, who is held out (transforms.json convention: OpenGL axes)
+    world.json               which way is up and how long a metre is: see semsplat.app.world
     config.json              how it was fitted, from which source
     metrics.json             how well it does
     checkpoint.safetensors   full training state
@@ -10,9 +11,7 @@
     objects.json, selections.safetensors         named things: see semsplat.distill.objects
     edits.json, edits.safetensors, edits/        what was changed since: see semsplat.splatting.history_files
     poses/                   where photos were taken from, when we had to find out: see semsplat.splatting.capture.sfm
-    cache/                   prepared photos, maps, graphs; may be deleted, they are made again when needed
-
-Every file is replaced in one step, so each of them is whole at any time.
+    cache/                   prepared photos, maps, graphs; made again when needed. Files are replaced in one step: whole.
 """
 
 import json
@@ -38,13 +37,14 @@ from ..splatting.gaussians import Gaussians
 from ..splatting.history import History
 from ..splatting.tensors import load_tensors, save_tensors
 from ..splatting.train_types import TrainState
+from .world import WORLD, World
 
 GAUSSIANS, CAMERAS, CONFIG, METRICS = "scene.ply", "cameras.json", "config.json", "metrics.json"
 CHECKPOINT, PREVIEW, CURVES, CACHE = "checkpoint.safetensors", "preview.png", "curves.png", "cache"
 POSES = "poses"
 OWN_CAMERAS = "own_cameras"  # in config.json: no photos, pictures are rendered from cameras of our own
 _OURS = (
-    GAUSSIANS, CAMERAS, CONFIG, METRICS, CHECKPOINT, PREVIEW, CURVES, "contact_sheet.png", "turntable.mp4",
+    GAUSSIANS, CAMERAS, CONFIG, METRICS, CHECKPOINT, PREVIEW, CURVES, WORLD, "contact_sheet.png", "turntable.mp4",
     "objects.json", "selections.safetensors",
 )  # fmt: skip
 _OPENGL = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64))  # OpenCV axes to OpenGL axes
@@ -134,6 +134,13 @@ class Scene:
         """The Gaussians with the codes of all fields in fields/ as features, and the fields by teacher."""
         return fields.attach(self.gaussians, fields.load_all(self.folder))
 
+    @cached_property
+    def world(self) -> World:
+        """Where the scene stands in the world; up as the cameras have it where nothing was kept."""
+        path, remedy = self.folder / WORLD, f"write it again with: semsplat upright {self.folder} --forget"
+        kept = World.of_json(read_json(path, remedy), path) if path.exists() else None
+        return kept or World.of_cameras([view.camera for view in self.views])
+
     @property
     def cameras(self) -> dict[str, Camera]:
         """Cameras of all photos by name."""
@@ -213,6 +220,11 @@ def write_cameras(folder: Path, frames: Sequence[Frame], held_out: Sequence[Fram
     names = {frame.name for frame in held_out}
     entries = [_entry(folder, frame, frame.name in names) for frame in frames]
     write_json(folder / CAMERAS, {"camera_model": "PINHOLE", "ply_file_path": GAUSSIANS, "frames": entries})
+
+
+def write_world(folder: Path, world: World) -> None:
+    """Write world.json."""
+    write_json(folder / WORLD, world.as_json)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -22,8 +22,10 @@ from .meaning import POINTING
 from .overlays import selection_sheet
 from .pointing import prompts_of
 from .progress import say
+from .regions import sizes
 from .scene import Scene
 from .views import pick_views
+from .world import World
 
 ANSWERS = "answers"  # folder for the pictures in the scene folder
 
@@ -55,10 +57,8 @@ def run(request: Select, console: Console) -> int:
     seconds = time.monotonic() - built
     thing = _save(request, opened, gaussians, selection, found, field)
     by = field.teacher if field is not None else "no field: position, normal, colour, size"
-    say(
-        console,
-        f"{thing.name}: {int(selection.sum()):,} of {len(gaussians):,} Gaussians, {_extent(gaussians, selection)}",
-    )
+    size = _extent(gaussians, selection, opened.world)
+    say(console, f"{thing.name}: {int(selection.sum()):,} of {len(gaussians):,} Gaussians, {size}")
     say(console, f"By {found.way} ({by}), tolerance {found.tolerance:.2f}; natural {found.natural:.2f}.")
     say(console, f"Selected in {seconds:.2f} s; the neighbourhood graph took {built - began:.1f} s.")
     sheet = (request.out or opened.folder / ANSWERS) / f"{_file_name(thing.name)}.png"
@@ -125,9 +125,7 @@ def _file_name(name: str) -> str:
     return kept.decode(errors="ignore") or "selection"
 
 
-def _extent(gaussians: Gaussians, selection: Bool[Tensor, " n"]) -> str:
-    """Width, depth and height in the axes of the scene, without the outermost 1 % at each end."""
-    means = gaussians.means[selection].cpu()
-    ordered, cut = means.sort(0).values, len(means) // 100
-    size = (ordered[len(means) - 1 - cut] - ordered[cut]).tolist()
-    return " x ".join(f"{length:.3g}" for length in size) + " scene units"
+def _extent(gaussians: Gaussians, selection: Bool[Tensor, " n"], world: World) -> str:
+    """Width, depth and height, without the outermost 1 % at each end."""
+    lengths = sizes(gaussians.means[selection].cpu(), world.up)
+    return " x ".join(f"{length * world.metres:.3g}" for length in lengths) + f" {world.unit}"

@@ -28,10 +28,11 @@ from ..splatting.pixel import row
 from ..splatting.splat import splat
 from .layers import Layer, depths
 from .meaning import Chosen, Meaning
-from .poses import Pose, in_front_of, overview, point_at, pose_at, up_of
-from .scene import Scene, View
+from .poses import Pose, in_front_of, overview, point_at, pose_at
+from .scene import Scene, View, write_world
 from .scene_layers import SceneLayers
-from .shared import SharedScene
+from .shared import Change, SharedScene
+from .world import World
 
 EXPLAINED = 0.95  # of a pixel's coverage; what is behind that is not what one sees there
 THUMBNAIL = 96  # pixels, longest side
@@ -59,6 +60,7 @@ class Session(SharedScene):
         generated: bool = False,
         meaning: Meaning | None = None,
         folder: Path | None = None,
+        world: World | None = None,
     ) -> None:
         """Take a scene.
 
@@ -70,6 +72,7 @@ class Session(SharedScene):
             generated: the capture was made by a program, not photographed.
             meaning: the fields, whose codes are among the Gaussians' features.
             folder: of the scene: objects and edits are read from there and saved there; None: they are not kept.
+            world: which way is up, how long a metre is; None: up is what the photos say.
 
         Raises:
             InputError: the folder's objects or edits are damaged.
@@ -78,6 +81,7 @@ class Session(SharedScene):
         self.views = tuple(views)
         self.title, self.held_out_psnr, self.generated = title, held_out_psnr, generated
         self.meaning = meaning or Meaning(cameras=_training(self.views))
+        self.world = world or World.of_cameras([view.camera for view in self.views])
         self.layers = SceneLayers()
         self.notes: tuple[str, ...] = ()  # what reading the file had to tell
         self._mass: tuple[Gaussians, Float[Tensor, " n"]] | None = None
@@ -96,6 +100,7 @@ class Session(SharedScene):
             bool(scene.config.get("generated")),
             Meaning(fields, _training(scene.views), scene.graphs),
             scene.folder,
+            scene.world,
         )
 
     @classmethod
@@ -112,6 +117,22 @@ class Session(SharedScene):
             session.notes = found.notes
             return session
         return cls.of(Scene.open(path), device)
+
+    def place(self, world: World, by: object = None) -> None:
+        """Let the scene stand elsewhere in the world; kept in its folder, if it has one.
+
+        Raises:
+            InputError: it cannot be saved.
+        """
+        if self.folder is not None:
+            write_world(self.folder, world)
+        self.placed(world, by)
+
+    def placed(self, world: World, by: object = None) -> None:
+        """Take over where the scene stands in the world."""
+        if world != self.world:
+            self.world = world
+            self._tell(Change("world", "The scene has another up or scale", by))
 
     def follow(self, scene: Scene, said: str = "") -> None:
         """Take the Gaussians and fields of the scene folder as they are now."""
@@ -221,7 +242,7 @@ class Session(SharedScene):
     @property
     def up(self) -> Float[Tensor, "3"]:
         """The scene's up."""
-        return up_of([view.camera for view in self.views])
+        return self.world.up
 
     @property
     def opening(self) -> Pose:

@@ -34,7 +34,7 @@ class Now:
 class Change:
     """What happened to a scene, for those who look at it."""
 
-    what: Literal["edits", "things", "scene", "work"]  # scene: new Gaussians, or fields; work: how a fit goes
+    what: Literal["edits", "things", "scene", "work", "world"]  # scene: new Gaussians, or fields; work: how a fit goes
     said: str  # a sentence
     by: object  # whoever asked for it: compared by identity only
     author: object = None  # who did the edit that was undone, redone or switched; None: not known

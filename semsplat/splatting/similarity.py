@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .camera import Camera
 from .edit_base import Quaternion, Vector
-from .edit_place import transformed
+from .edit_place import multiplied, transformed, unit
 from .gaussians import Gaussians
 from .project import rotations
 
@@ -47,6 +47,14 @@ class Similarity:
         back = -(self._turn.T @ torch.tensor(self.translation, dtype=torch.float64)) / self.scale
         x_back, y_back, z_back = back.tolist()
         return type(self)((w, -x, -y, -z), 1.0 / self.scale, (x_back, y_back, z_back))
+
+    def then(self, other: Self) -> Self:
+        """This one, and the other after it."""
+        w, x, y, z = multiplied(other.rotation, torch.tensor([self.rotation], dtype=torch.float64))[0].tolist()
+        moved = other.matrix @ torch.tensor([*self.translation, 1.0], dtype=torch.float64)
+        return type(self)(
+            unit((w, x, y, z)), other.scale * self.scale, (moved[0].item(), moved[1].item(), moved[2].item())
+        )
 
     def points(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
         """Points in their new places."""

@@ -13,6 +13,7 @@ from furniture import furniture
 
 from semsplat.app import cli, export_parts, scene
 from semsplat.app.scene import Scene
+from semsplat.app.world import World
 from semsplat.distill import objects
 from semsplat.distill.objects import Thing
 from semsplat.splatting import formats
@@ -182,7 +183,7 @@ def test_the_foot_is_under_the_middle() -> None:
     gaussians, _, parts = furniture(0.08)
     table = gaussians[parts < 3]
     up = torch.tensor([0.0, 0.0, 1.0])
-    place = export_parts.placement(table, up, None, True, 2.0)
+    place = export_parts.placement(table, World.standing(up), None, True, 2.0)
     assert place.rotation == Similarity().rotation and place.scale == 2.0
     foot = export_parts.foot(table, up)
     assert abs(foot[2].item() - table.means[:, 2].min().item()) < 0.1

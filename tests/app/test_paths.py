@@ -26,9 +26,11 @@ def looks_at(camera: Camera, point: torch.Tensor) -> bool:
 
 @pytest.mark.parametrize("extent", [1.2, 2 * math.pi])
 def test_focus_and_up_of_a_capture(extent: float) -> None:
-    layout = Layout.of(around(extent))
+    layout = Layout.of(around(extent), torch.tensor([0.0, 0.0, 2.0]))
     assert torch.allclose(layout.focus, torch.tensor([0.4, -0.2, 0.7], dtype=torch.float64), atol=1e-3)
-    assert torch.allclose(layout.up, torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64), atol=1e-5)
+    assert torch.allclose(layout.up, torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64), atol=1e-9)
+    cameras_say = Layout.of(around(extent)).up
+    assert torch.allclose(cameras_say, layout.up, atol=5e-3)  # 0.3 degrees
 
 
 def test_an_orbit_goes_all_the_way_round_where_the_photos_do() -> None:

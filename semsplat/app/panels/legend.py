@@ -8,6 +8,7 @@ from ..layers import NEAR_TO_FAR, Color, Depth, Layer
 from ..layers_combined import Around, Split
 from ..layers_meaning import LOW_TO_HIGH, Heat
 from ..layers_shapes import Normals
+from ..world import World
 
 MANY = 24  # names that are listed
 FACING: tuple[tuple[str, Color], ...] = (
@@ -27,15 +28,16 @@ def innermost(layer: Layer) -> Layer:
     return layer
 
 
-def legend(layer: Layer, names: Iterable[tuple[str, Color]] = ()) -> str:
+def legend(layer: Layer, names: Iterable[tuple[str, Color]] = (), world: World | None = None) -> str:
     """What the colours of a fitted layer mean; empty where they need no words.
 
     Args:
-        names: any text, with the colour that stands for it.
+        names: any text, with the colour that stands for it. world: that lengths are told in.
     """
     layer = innermost(layer)
     if isinstance(layer, Depth):
-        return bar(NEAR_TO_FAR, f"{layer.near:.3g}", "scene units", f"{layer.far:.3g}")
+        near, far = (length * (world.metres if world else 1.0) for length in (layer.near, layer.far))
+        return bar(NEAR_TO_FAR, f"{near:.3g}", world.unit if world else "scene units", f"{far:.3g}")
     if isinstance(layer, Heat):
         return bar(LOW_TO_HIGH, f"{layer.low:.3g}", "score", f"{layer.high:.3g}")
     if isinstance(layer, Normals):

@@ -33,7 +33,7 @@ class Count:
 
     def refresh(self, what: What) -> None:
         """Say how much is picked."""
-        if what in ("picked", "edits", "scene"):
+        if what in ("picked", "edits", "scene", "world"):
             self.text.content = described(self._page)
 
 
@@ -181,7 +181,8 @@ def described(page: Page) -> str:
     if not len(picked):
         return NOTHING_PICKED
     means = gaussians.means[rows_of(gaussians.ids, picked)].cpu()
-    width, depth, height = (
-        f"{length:.2f}" if length >= 0.1 else f"{length:.2g}" for length in sizes(means, page.session.up)
-    )
-    return f"**{len(picked):,}** of {len(gaussians):,} Gaussians picked\n\n{width} × {depth} × {height} units (w, d, h)"
+    world = page.session.world
+    lengths = (length * world.metres for length in sizes(means, world.up))
+    unit = world.unit.removeprefix("scene ")
+    width, depth, height = (f"{length:.2f}" if length >= 0.1 else f"{length:.2g}" for length in lengths)
+    return f"**{len(picked):,}** of {len(gaussians):,} Gaussians picked\n\n{width} × {depth} × {height} {unit} (w, d, h)"

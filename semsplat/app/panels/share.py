@@ -42,8 +42,12 @@ class Share:
             )
             with gui.add_folder("Where it stands in the file", expand_by_default=False):
                 self.center = gui.add_checkbox("Centre", False, hint="The origin goes under its middle.")
-                self.upright = gui.add_checkbox("Upright", False, hint="Up is where other programs expect it.")
-                self.scale = gui.add_number("Scale", 1.0, min=1e-6, max=1e6, hint="Units of the file for one here.")
+                self.upright = gui.add_checkbox(
+                    "Upright",
+                    page.session.world.placed,
+                    hint="Up is where other programs expect it; in metres, if known.",
+                )
+                self.scale = gui.add_number("Scale", 1.0, min=1e-6, max=1e6, hint="What lengths are multiplied by.")
             self.download = gui.add_button("Download", icon="download")
         with gui.add_folder("What the page shows"):
             self.marked = gui.add_checkbox("Mark picked", False, hint="Light up what is picked in what is saved here.")
@@ -74,6 +78,8 @@ class Share:
                 self.what.options = options
         if what in ("picked", "edits", "scene"):
             self._allow()
+        if what == "world":
+            self.upright.value = self._page.session.world.placed
 
     def _allow(self) -> None:
         """There must be something to save."""

@@ -147,7 +147,7 @@ class View:
         if look.shown == NAMES and look.shared is not None:
             names = [(name, color_of(number)) for number, name in enumerate(look.shared.found.names)]
         fitting = self._drawn if self._drawn.title == look.shown else PLAIN[COLOUR]
-        put(self.legend, content=legend(fitting, names))
+        put(self.legend, content=legend(fitting, names, session.world))
 
     # What is pressed
 

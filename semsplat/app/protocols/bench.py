@@ -46,7 +46,9 @@ class Bench:
             raise InputError(f"{folder} has no photos, and the sets are annotations of photos; fit it from the set's.")
         gaussians, fields = opened.meaning
         cameras = [view.camera for view in opened.views if not view.held_out] or [view.camera for view in opened.views]
-        session = Session(gaussians.detach().to(chosen), opened.views, meaning=Meaning(fields, cameras))
+        session = Session(
+            gaussians.detach().to(chosen), opened.views, meaning=Meaning(fields, cameras), world=opened.world
+        )
         return cls(opened, session, {view.name: view for view in opened.views}, lenses_of(opened), chosen)
 
     @property
