@@ -37,9 +37,9 @@ def write(work: Work) -> None:
     """Write the depth of every view."""
     taken, wanted = shots(work), work.request.views
     gaussians, alone = drawn(work)
+    scale = work.placement.scale
     folder = Folder(work, taken, alone=alone, scale=scale, mean=wanted.mean, floats=wanted.floats)
     gaussians = gaussians.to(pick_device(wanted.device))
-    scale = work.placement.scale
     step = step_for(gaussians, taken, scale)
 
     def make(shot: Shot) -> None:

@@ -6,8 +6,9 @@ Four stages, each of which is one of the other commands: train, distill, ask, ex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -81,8 +82,8 @@ def take(request: Take, console: Console) -> tuple[int, Taken]:
         else:
             say(console, f"The features of {teacher} are there already.")
     with _stage(taken, 3, "question", console):
-        what = {"teacher": teacher, "threshold": request.threshold, "name": taken.name, "device": request.device}
-        status = ask.run(Ask(folder, (request.words,), **what), console)
+        asked = Ask(folder, (request.words,), teacher, threshold=request.threshold, name=taken.name)
+        status = ask.run(replace(asked, device=request.device), console)
     if status:
         say(console, f"Nothing was written. The scene is kept: semsplat view {folder}")
         return status, taken
@@ -211,7 +212,7 @@ def _has(folder: Path, teacher: str, request: Take) -> bool:
     return given is None or (known is not None and Path(str(known)).resolve() == given.resolve())
 
 
-def _about_teacher(request: Take) -> dict[str, object]:
+def _about_teacher(request: Take) -> dict[str, Any]:
     names = ("labels", "names", "maps", "weights", "variant", "device")
     return {name: getattr(request, name) for name in names}
 

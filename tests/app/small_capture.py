@@ -34,9 +34,9 @@ def ring(count: int = VIEWS) -> list[Camera]:
     return cameras
 
 
-def write_capture(folder: Path) -> Path:
+def write_capture(folder: Path, gaussians: Gaussians | None = None) -> Path:
     (folder / "images").mkdir(parents=True)
-    session, frames = Session(blobs()), []
+    session, frames = Session(blobs() if gaussians is None else gaussians), []
     opengl = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
     for i, camera in enumerate(ring()):
         name = f"images/{i:02}.png"
