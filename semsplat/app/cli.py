@@ -25,7 +25,7 @@ examples:
   semsplat train photos/ -o room                  a folder of photos, a video, a COLMAP project, a transforms.json set
   semsplat train photos/ -o room --minutes 10     within a time budget
   semsplat train -o room --resume                 go on after Ctrl-C, a crash or a power cut
-  semsplat take photos/ "the red chair" -o chair.glb   all of it in one command: fit, distil, ask, export
+  semsplat take walk.mp4 "the red chair" -o chair.glb   all of it in one command: fit, distil, ask, export
   semsplat view room                              http://127.0.0.1:8080
   semsplat distill room --teacher tipsv2          give the Gaussians meaning; semsplat models lists teachers
   semsplat ask room "red mug"                     find a thing by words

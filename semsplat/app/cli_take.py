@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Take:
-    """Take one thing out of photos as a file: fits the scene, gives it features, asks, cleans, writes.
+    """Take one thing out of photos or a video as a file: fits the scene, gives it features, asks, cleans, writes.
 
-    The scene is kept beside the file (photos-scene) and used again: another thing out of the same photos takes seconds,
+    The scene is kept beside the file (walk-scene) and used again: another thing out of the same photos takes seconds,
     and what Ctrl-C or a power cut broke off goes on with the same command. A file stands upright on the origin.
 
     examples:
-      semsplat take photos/ "the red chair" -o chair.glb
+      semsplat take walk.mp4 "the red chair" -o chair.glb
       semsplat take photos/ "mug on the table" -o mug.ply mug.spz --teacher labels --labels annotations/
       semsplat take room "teddy bear" -o bear.stl                    a fitted scene
       semsplat take photos/ "red thing" -o red.ply --teacher appearance
     """
 
-    source: Positional[Path]  # photos as for semsplat train; or a scene folder; or a file of Gaussians
+    source: Positional[Path]  # photos or a video, as for semsplat train; or a scene folder; or a file of Gaussians
     words: Positional[str]  # what to take, as for semsplat ask
     out: Outs = ()  # files to write, each in the format of its suffix
     scene: File = None  # folder of the scene (beside the first file, named after the source)
@@ -37,6 +37,7 @@ class Take:
     steps: Count = None  # optimizer steps of the fit (3000; 30000 on a GPU)
     minutes: Number = None  # time budget of the fit instead
     cap: Count = None  # never more Gaussians than this (30000; 1000000 on a GPU)
+    frames: Count = None  # of a video, about so many (as its motion needs)
     resolution: Count = None  # pixels on the longest side of the photos (512; 1600 on a GPU)
     outside_mask: Outside = None  # what lies outside masks: unknown, empty or kept
     threshold: Number = None  # of the answer (chosen from the scores)

@@ -3,8 +3,7 @@
     scene.ply                Gaussians in the usual 3DGS layout, with ids
     cameras.json             poses, intrinsics, names, who is held out (transforms.json convention: OpenGL axes)
     world.json               which way is up and how long a metre is: see semsplat.app.world
-    config.json              how it was fitted, from which source
-    metrics.json             how well it does
+    config.json, metrics.json                     how it was fitted, from which source; how well it does
     checkpoint.safetensors   full training state
     preview.png, curves.png  to look at
     fields/<teacher>.safetensors                  codes of the Gaussians: see semsplat.distill.field
@@ -220,11 +219,6 @@ def write_cameras(folder: Path, frames: Sequence[Frame], held_out: Sequence[Fram
     names = {frame.name for frame in held_out}
     entries = [_entry(folder, frame, frame.name in names) for frame in frames]
     write_json(folder / CAMERAS, {"camera_model": "PINHOLE", "ply_file_path": GAUSSIANS, "frames": entries})
-
-
-def write_world(folder: Path, world: World) -> None:
-    """Write world.json."""
-    write_json(folder / WORLD, world.as_json)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -29,10 +29,10 @@ from ..splatting.splat import splat
 from .layers import Layer, depths
 from .meaning import Chosen, Meaning
 from .poses import Pose, in_front_of, overview, point_at, pose_at
-from .scene import Scene, View, write_world
+from .scene import Scene, View, write_json
 from .scene_layers import SceneLayers
 from .shared import Change, SharedScene
-from .world import World
+from .world import WORLD, World
 
 EXPLAINED = 0.95  # of a pixel's coverage; what is behind that is not what one sees there
 THUMBNAIL = 96  # pixels, longest side
@@ -125,7 +125,7 @@ class Session(SharedScene):
             InputError: it cannot be saved.
         """
         if self.folder is not None:
-            write_world(self.folder, world)
+            write_json(self.folder / WORLD, world.as_json)
         self.placed(world, by)
 
     def placed(self, world: World, by: object = None) -> None:

@@ -150,7 +150,9 @@ def make_scene(request: Take, folder: Path, teacher: str, console: Console) -> t
     """(exit status, whether the Gaussians are new): fit the scene, or go on with it, or find it there."""
     if is_whole(folder):
         say(console, f"The scene is there already: {folder}")
-        given = [name for name in ("steps", "minutes", "cap", "resolution") if getattr(request, name) is not None]
+        given = [
+            name for name in ("steps", "minutes", "cap", "frames", "resolution") if getattr(request, name) is not None
+        ]
         if given:
             say(console, f"--{given[0]} is of a new fit; to go on with this one: semsplat train -o {folder} --resume")
         return 0, False
@@ -161,7 +163,7 @@ def make_scene(request: Take, folder: Path, teacher: str, console: Console) -> t
         say(console, f"Going on with the fit in {folder}")
         return train.run(Request(folder, resume=True, device=request.device), console), True
     fit = Request(
-        folder, request.source, steps=request.steps, minutes=request.minutes, cap=request.cap,
+        folder, request.source, steps=request.steps, minutes=request.minutes, cap=request.cap, frames=request.frames,
         resolution=request.resolution, outside_mask=request.outside_mask, device=request.device,
     )  # fmt: skip
     return train.run(fit, console), True

@@ -21,7 +21,7 @@ from ..splatting.capture.suspect import SUSPECT
 from ..splatting.capture.triangulate import triangulate
 from ..splatting.start import FEW, start
 from ..splatting.train_types import Progress, TrainState
-from . import evaluate, pictures, posing, scene
+from . import evaluate, pictures, posing, scene, upright
 from . import plan as plans
 from .board import Board
 from .layers import Rgb
@@ -242,6 +242,12 @@ def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: 
         mean = f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.4f}"
         say(console, f"Held out: {mean} (mean of {len(scores)} photos).")
     evaluate.contact_sheet(folder / evaluate.SHEET, gaussians, held_out or training, scores)
+    if (folder / scene.POSES).exists() and not (folder / scene.WORLD).exists():  # else others may count on its numbers
+        world, said = upright.stand(
+            gaussians, [frame.camera for frame in (*training, *held_out)], report=counter(console, "finding the floor")
+        )
+        scene.write_json(folder / scene.WORLD, world.as_json)
+        say(console, said)
     seconds = clock(state.numbers.get("seconds") or 0.0)
     say(console, f"{len(gaussians):,} Gaussians after {step} steps, {seconds}.")
     say(console, f"Scene: {folder}   look at it with: semsplat view {folder}")

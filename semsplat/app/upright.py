@@ -22,7 +22,7 @@ from .plan import pick_device
 from .pointing import numbers
 from .poses import point_at, up_of
 from .progress import counter, say
-from .scene import Scene, View, write_world
+from .scene import Scene, View, write_json
 from .world import WORLD, World
 
 SIDE = 512  # pixels of the pictures that points are looked up in
@@ -57,7 +57,7 @@ def upright(request: Upright, console: Console) -> int:
         found, said = stand(gaussians, cameras, request.by, report)
         say(console, said)
     world = opened.world.turned_to(found)
-    write_world(opened.folder, world)
+    write_json(opened.folder / WORLD, world.as_json)
     off = math.degrees(math.acos(min(1.0, float(world.up @ by_cameras.up))))
     x, y, z = world.up.tolist()
     say(console, f"Up is ({x:.3f}, {y:.3f}, {z:.3f}) in the scene, {off:.1f} degrees from what its cameras say.")
@@ -113,7 +113,7 @@ def scale(request: Scale, console: Console) -> int:
         say(console, f"Between {request.between[0]} and {request.between[1]}: {opened.world.length(length)}.")
         return 0
     before, world = opened.world, opened.world.scaled(length, metres)
-    write_world(opened.folder, world)
+    write_json(opened.folder / WORLD, world.as_json)
     changed = f" (it was {before.metres:.4g} m)" if before.metric else ""
     say(
         console,

@@ -28,6 +28,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return int(caught.value.code or 0), out + err
 
 
+def keep(folder: Path, world: World) -> None:
+    scene.write_json(folder / "world.json", world.as_json)
+
+
 def floor() -> Floor:
     up = torch.nn.functional.normalize(torch.tensor([0.1, -0.9, 0.2], dtype=torch.float64), dim=0)
     return Floor(up, 0.7, 0.4, 0.7 * up + torch.linalg.cross(up, torch.tensor([1.0, 2.0, 0.5]).double()))
@@ -45,7 +49,7 @@ def test_the_floor_of_the_world_is_at_zero_and_up_is_z() -> None:
 def test_a_world_is_kept_whole(fitted: Path) -> None:
     assert torch.allclose(Scene.open(fitted).world.up, torch.tensor([0.0, 0.0, 1.0]), atol=5e-3)
     world = World.on(floor(), up_from="floor").scaled(2.0, 0.5)
-    scene.write_world(fitted, world)
+    keep(fitted, world)
     assert Scene.open(fitted).world == world and world.metric and world.metres == 0.25
     assert Session.of(Scene.open(fitted)).up.equal(world.up)
     for damage in ("", "{}", '{"scene_to_world": {"rotation": [0, 0, 0, 0], "scale": 1, "translation": [0, 0, 0]}}',
@@ -113,9 +117,7 @@ def test_files_leave_upright_and_in_metres(fitted: Path, tmp_path: Path, capsys:
     whole = Scene.open(fitted).gaussians
     run(capsys, "export", fitted, "-o", tmp_path / "as_before.ply")
     assert formats.read(tmp_path / "as_before.ply").means.equal(whole.means)  # nobody placed it
-    scene.write_world(
-        fitted, World.standing(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.0, 0.0, -0.5]), placed=True)
-    )
+    keep(fitted, World.standing(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.0, 0.0, -0.5]), placed=True))
     run(capsys, "export", fitted, "-o", tmp_path / "up.ply")
     up = formats.read(tmp_path / "up.ply").means
     assert torch.allclose(-up[:, 1], whole.means[:, 2] + 0.5, atol=1e-5)  # -y is up in a .ply, the floor at 0
@@ -150,7 +152,7 @@ def test_lengths_in_words_are_metres_where_the_scale_is_known(tmp_path: Path) ->
 
 
 def test_a_thing_of_another_scene_keeps_its_size(fitted: Path, tmp_path: Path) -> None:
-    scene.write_world(fitted, World.of_cameras(list(Scene.open(fitted).cameras.values())).scaled(1.0, 0.5))
+    keep(fitted, World.of_cameras(list(Scene.open(fitted).cameras.values())).scaled(1.0, 0.5))
     session = Session(three_balls(), views(tmp_path))
     edit, _ = insertion(session, parse(f'insert "{fitted}"'), files=True)
     assert edit.scale == 1.0  # the scale of one of them alone says nothing
