@@ -185,4 +185,5 @@ def described(page: Page) -> str:
     lengths = (length * world.metres for length in sizes(means, world.up))
     unit = world.unit.removeprefix("scene ")
     width, depth, height = (f"{length:.2f}" if length >= 0.1 else f"{length:.2g}" for length in lengths)
-    return f"**{len(picked):,}** of {len(gaussians):,} Gaussians picked\n\n{width} × {depth} × {height} {unit} (w, d, h)"
+    size = f"{width} × {depth} × {height} {unit} (w, d, h)"
+    return f"**{len(picked):,}** of {len(gaussians):,} Gaussians picked\n\n{size}"
