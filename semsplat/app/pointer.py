@@ -6,7 +6,7 @@ from typing import Any
 from ..splatting.camera import Camera
 from .browser import Client, camera_of
 from .page import Page
-from .tools import BRUSH, LASSO, THING, Tool, Tools
+from .tools import BRUSH, LASSO, MEASURE, THING, Tool, Tools
 
 MODIFIERS = (None, "shift", "cmd/ctrl")
 LOOKING = "Looking for what belongs together …"
@@ -56,7 +56,9 @@ class Pointer:
         camera, modifier = camera_of(page.client), event.modifier
         if camera is None or not len(page.session.gaussians) or self._tools.tool.gesture == "box":
             return
-        if self._tools.tool is THING:
+        if self._tools.tool is MEASURE:
+            page.do(lambda: self._tools.measure(camera, place), LOOKING)
+        elif self._tools.tool is THING:
             page.do(lambda: self._tools.click(camera, place, modifier), LOOKING)
         elif self._tools.tool is not LASSO:
             page.do(lambda: self._tools.draw(camera, [place], modifier), LOOKING)

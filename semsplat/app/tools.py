@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ..distill.segment import Box, Click, Graph, Prompt, Scribble
@@ -17,6 +17,7 @@ from ..splatting.ids import places, union, without
 from . import regions
 from .look import NOTHING, Look
 from .meaning import PROMPTED, Chosen
+from .measuring import surface_at
 from .regions import Region
 from .session import Session
 
@@ -44,7 +45,8 @@ STROKE = Tool(
 BRUSH = Tool("Brush", "brush", "B", "Paint over what you want.", "drag")
 BOX = Tool("Box", "marquee-2", "R", "Drag a box: what is in it is picked.", "box")
 LASSO = Tool("Lasso", "lasso", "L", "Draw around what you want.", "drag")
-TOOLS = {tool.title: tool for tool in (THING, AROUND, STROKE, BRUSH, BOX, LASSO)}
+MEASURE = Tool("Measure", "ruler-2", "U", "Click two points: how far apart they are.", "click")
+TOOLS = {tool.title: tool for tool in (THING, AROUND, STROKE, BRUSH, BOX, LASSO, MEASURE)}
 
 
 @runtime_checkable
@@ -100,6 +102,7 @@ class Tools:
         self.field: str | None = None  # grown over; None: what points best, 'none': none
         self.size: Size = "thing"
         self.pointed: Pointed | None = None
+        self.measured: list[Float[Tensor, 3]] = []  # one end or both of what is measured, in the scene
         self.changed: Callable[[], None] = lambda: None  # called when any of this changed
         self._own = False  # what is picked at this moment comes from here
 
@@ -165,6 +168,15 @@ class Tools:
                 self._page.pick(NOTHING)
             elif modifier is None:
                 self._page.say("Nothing is there", "Click on a thing of the scene.")
+
+    def measure(self, camera: Camera, place: tuple[float, float]) -> None:
+        """An end of what is measured was clicked; the third click begins anew."""
+        xy = place[0] * camera.width, place[1] * camera.height
+        point = surface_at(self._seen(), camera, xy)
+        if point is None:
+            return self._page.say("Nothing is there", "Click on a surface of the scene.")
+        self.measured = [*self.measured, point] if len(self.measured) == 1 else [point]
+        self.changed()
 
     def box(self, camera: Camera, low: tuple[float, float], high: tuple[float, float], modifier: str | None) -> None:
         """A box was drawn."""

@@ -1,7 +1,6 @@
 """``semsplat upright`` and ``semsplat scale``: which way is up in a scene, and how long a metre is."""
 
 import math
-import re
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,22 +9,19 @@ from rich.console import Console
 from torch import Tensor
 
 from ..splatting.camera import Camera
-from ..splatting.depth import median_depth
 from ..splatting.errors import InputError
 from ..splatting.floor import Floor, find_floor
 from ..splatting.gaussians import Gaussians
 from ..splatting.similarity import AXES
-from ..splatting.splat import splat
 from .cli_world import Scale, Upright
-from .commands_parts import METRES, NUMBER, number_of
+from .measuring import length_of, surface_at
 from .plan import pick_device
 from .pointing import numbers
-from .poses import point_at, up_of
+from .poses import up_of
 from .progress import counter, say
 from .scene import Scene, View, write_json
 from .world import WORLD, World
 
-SIDE = 512  # pixels of the pictures that points are looked up in
 SHORTEST = 1e-4  # of a scene's size: nearer points make no length
 
 
@@ -148,16 +144,6 @@ def place(text: str, views: Sequence[View], gaussians: Gaussians) -> Float[Tenso
     return point
 
 
-def surface_at(gaussians: Gaussians, camera: Camera, xy: tuple[float, float]) -> Float[Tensor, "3"] | None:
-    """The surface that a picture shows at ``xy`` (pixels), by median depth; float64; None where nothing is."""
-    small = camera.scaled(min(1.0, SIDE / max(camera.width, camera.height)))
-    x, y = xy[0] * small.width / camera.width, xy[1] * small.height / camera.height
-    with torch.no_grad():
-        depth = median_depth(splat(gaussians.detach(), small.to(gaussians.means.device)).detach())[..., 0]
-    found = float(depth[min(int(y), small.height - 1), min(int(x), small.width - 1)])
-    return point_at(small.to("cpu"), (x, y), found).double() if found > 0 else None
-
-
 def plane(places: Float[Tensor, "p 3"], cameras: Sequence[Camera], up: Float[Tensor, "3"]) -> Floor:
     """The level plane through points that somebody pointed at.
 
@@ -176,16 +162,3 @@ def plane(places: Float[Tensor, "p 3"], cameras: Sequence[Camera], up: Float[Ten
     side = (eyes.mean(0) - middle) @ normal  # a floor is seen from above
     normal = -normal if side < 0 else normal
     return Floor(normal, float(middle @ normal), 1.0, middle)
-
-
-def length_of(text: str) -> float:
-    """Metres of 1.2m, 80 cm or 0.8 (metres).
-
-    Raises:
-        InputError: it is no length.
-    """
-    found = re.fullmatch(rf"({NUMBER}) ?({'|'.join(METRES)})?", text.strip().lower())
-    metres = number_of(found[1]) * METRES.get(found[2] or "m", 1.0) if found else math.nan
-    if not 1e-6 <= metres <= 1e6:
-        raise InputError(f"'{text}' is no length; give one such as 1.2m, 80cm or 0.8 (metres).")
-    return metres

@@ -12,6 +12,7 @@ from semsplat.app.meaning import Meaning
 from semsplat.app.panels.picked import Picked
 from semsplat.app.session import Session
 from semsplat.app.viewer import Viewer
+from semsplat.app.world import World
 from semsplat.distill.objects import Thing
 
 pytestmark = pytest.mark.browser
@@ -242,3 +243,25 @@ def test_what_is_hidden_or_locked_cannot_be_picked(page):
     page.click(PLACES[0])
     page.tab.get_by_text("That is locked").wait_for()
     assert len(page.picked) == 0
+
+
+def test_two_clicks_say_how_far_and_set_the_scale(page):
+    session = page.viewer.session
+    page.take("Measure")
+    page.click(PLACES[0])
+    until(lambda: "Click the other end" in page.text())
+    page.click(PLACES[2])
+    until(lambda: "scene units apart" in page.text())
+    assert len(page.picked) == 0  # nothing is picked on the way
+    page.field("It is").fill("long")
+    Page.press(page, page.panel.ruler.set)
+    until(lambda: "is no length" in page.text())
+    page.field("It is").fill("80 cm")
+    Page.press(page, page.panel.ruler.set)
+    until(lambda: "0.8 m apart" in page.text())
+    assert session.world.metric and "A unit of the scene is" in page.text()
+    page.take("Thing")
+    until(lambda: "m apart" not in page.text())
+    page.click(PLACES[1])
+    until(lambda: " m (w, d, h)" in page.text())
+    session.place(World.of_cameras([view.camera for view in session.views]))

@@ -223,9 +223,22 @@ def test_what_is_hidden_is_pointed_through_and_what_is_locked_stays(visitor):
     assert visitor.balls == {2}
 
 
+def test_two_clicks_measure_and_a_third_begins_anew(visitor):
+    tools = visitor.tools
+    tools.measure(CAMERA, at(0))
+    tools.measure(CAMERA, at(2))
+    apart = (tools.measured[1] - tools.measured[0]).norm().item()
+    between = (torch.tensor(BALLS[2]) - torch.tensor(BALLS[0])).norm().item()
+    assert between - 0.8 < apart < between + 0.8  # the surfaces of two balls of radius 0.4
+    tools.measure(CAMERA, (0.01, 0.01))
+    assert visitor.said == ["Nothing is there"] and len(tools.measured) == 2
+    tools.measure(CAMERA, at(1))
+    assert len(tools.measured) == 1 and not len(visitor.look.picked)
+
+
 def test_every_tool_has_its_own_key_which_moves_no_camera():
     keys = [tool.hotkey for tool in TOOLS.values()]
-    assert len(set(keys)) == len(keys) == 6
+    assert len(set(keys)) == len(keys) == 7
     assert not set(keys) & set("WASDQE")
     assert toolbox.combined(torch.arange(3), torch.arange(2, 5), None).tolist() == [2, 3, 4]
 

@@ -8,7 +8,8 @@ from ..look import NOTHING
 from ..page import Page, What
 from ..pointer import Pointer
 from ..regions import sizes
-from ..tools import BRUSH, STROKE, TOOLS, Tool, Tools
+from ..tools import BRUSH, MEASURE, STROKE, TOOLS, Tool, Tools
+from .ruler import Ruler
 
 NOTHING_PICKED = "Nothing is picked."
 MORE = " **Shift** adds, **Ctrl** (⌘) takes away."
@@ -54,7 +55,7 @@ class Picked:
 
     def refresh(self, what: What) -> None:
         """Show what the tool at hand can use."""
-        if what in ("picked", "edits", "scene"):
+        if what in ("picked", "edits", "scene", "world"):
             self._show()
 
     def _add_tools(self) -> None:
@@ -66,6 +67,7 @@ class Picked:
                 told(lambda _, tool=tool: self._page.do(lambda: self._take(tool)))
         side_by_side(gui, list(self.buttons.values()), 3)
         self.does = gui.add_markdown("")
+        self.ruler = Ruler(self._page, self.tools)
 
     def _add_options(self) -> None:
         gui, page = self._page.client.gui, self._page
@@ -120,7 +122,8 @@ class Picked:
         self.does.content = tool.does + (MORE if tool is not STROKE else "") + (TURN if tool.gesture != "click" else "")
         for title, button in self.buttons.items():
             button.color = None if title == tool.title else "gray"
-        self.reach.visible = not tool.grows
+        self.ruler.show()
+        self.reach.visible = not tool.grows and tool is not MEASURE
         self.width.visible = tool in (BRUSH, STROKE)
         self.sign.visible = tool is STROKE
         self.over.visible = tool is STROKE and tools.pointed is not None
