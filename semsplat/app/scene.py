@@ -1,16 +1,13 @@
-"""The scene folder: what a fit leaves behind and everything else opens.
+"""The scene folder: what a fit leaves behind and everything else opens. Every file is replaced in one step: whole.
 
-    scene.ply                Gaussians in the usual 3DGS layout, with ids
-    cameras.json             poses, intrinsics, names, who is held out (transforms.json convention: OpenGL axes)
+    scene.ply, cameras.json  Gaussians in the usual 3DGS layout, with ids; poses as in a transforms.json (OpenGL axes)
     world.json               which way is up and how long a metre is: see semsplat.app.world
-    config.json, metrics.json                     how it was fitted, from which source; how well it does
-    checkpoint.safetensors   full training state
-    preview.png, curves.png  to look at
-    fields/<teacher>.safetensors                  codes of the Gaussians: see semsplat.distill.field
+    config.json, metrics.json, checkpoint.safetensors    how it was fitted, how well, the full training state
+    fields/<teacher>.safetensors                 codes of the Gaussians: see semsplat.distill.field
     objects.json, selections.safetensors         named things: see semsplat.distill.objects
     edits.json, edits.safetensors, edits/        what was changed since: see semsplat.splatting.history_files
     poses/                   where photos were taken from, when we had to find out: see semsplat.splatting.capture.sfm
-    cache/                   prepared photos, maps, graphs; made again when needed. Files are replaced in one step: whole.
+Pictures to look at; and cache/, prepared photos, maps, graphs, which may be deleted: they are made again when needed.
 """
 
 import json
