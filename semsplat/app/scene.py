@@ -1,12 +1,10 @@
 """The scene folder: what a fit leaves behind and everything else opens. Every file is replaced in one step: whole.
 
     scene.ply, cameras.json  Gaussians in the usual 3DGS layout, with ids; poses as in a transforms.json (OpenGL axes)
-    world.json               which way is up and how long a metre is: see semsplat.app.world
     config.json, metrics.json, checkpoint.safetensors    how it was fitted, how well, the full training state
-    fields/<teacher>.safetensors                 codes of the Gaussians: see semsplat.distill.field
-    objects.json, selections.safetensors         named things: see semsplat.distill.objects
+    fields/, objects.json, selections.safetensors        meaning: see semsplat.distill.field and objects
     edits.json, edits.safetensors, edits/        what was changed since: see semsplat.splatting.history_files
-    poses/                   where photos were taken from, when we had to find out: see semsplat.splatting.capture.sfm
+    world.json, poses/       up and scale: see semsplat.app.world; poses that we found: see semsplat.splatting.capture.sfm
 Pictures to look at; and cache/, prepared photos, maps, graphs, which may be deleted: they are made again when needed.
 """
 
@@ -134,8 +132,8 @@ class Scene:
     def world(self) -> World:
         """Where the scene stands in the world; up as the cameras have it where nothing was kept."""
         path, remedy = self.folder / WORLD, f"write it again with: semsplat upright {self.folder} --forget"
-        kept = World.of_json(read_json(path, remedy), path) if path.exists() else None
-        return kept or World.of_cameras([view.camera for view in self.views])
+        own = World.of_cameras([view.camera for view in self.views])
+        return World.of_json(read_json(path, remedy), path) if path.exists() else own
 
     @property
     def cameras(self) -> dict[str, Camera]:

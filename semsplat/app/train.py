@@ -242,7 +242,8 @@ def _finish(folder: Path, training: list[Frame], held_out: list[Frame], device: 
         mean = f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.4f}"
         say(console, f"Held out: {mean} (mean of {len(scores)} photos).")
     evaluate.contact_sheet(folder / evaluate.SHEET, gaussians, held_out or training, scores)
-    if (folder / scene.POSES).exists() and not (folder / scene.WORLD).exists():  # else others may count on its numbers
+    ours = scene.read_json(folder / scene.CONFIG).get(scene.POSES)  # else others may count on the numbers
+    if ours and not (folder / scene.WORLD).exists():
         world, said = upright.stand(
             gaussians, [frame.camera for frame in (*training, *held_out)], report=counter(console, "finding the floor")
         )
