@@ -4,7 +4,7 @@
     config.json, metrics.json, checkpoint.safetensors    how it was fitted, how well, the full training state
     fields/, objects.json, selections.safetensors        meaning: see semsplat.distill.field and objects
     edits.json, edits.safetensors, edits/        what was changed since: see semsplat.splatting.history_files
-    world.json, poses/       up and scale: see semsplat.app.world; poses that we found: see semsplat.splatting.capture.sfm
+    world.json, poses/       up and scale: see semsplat.app.world; poses that we found: see splatting.capture.sfm
 Pictures to look at; and cache/, prepared photos, maps, graphs, which may be deleted: they are made again when needed.
 """
 
