@@ -168,10 +168,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder for captures and scenes; what is there already is used")
     given = parser.parse_args()
     seeds, steps = given.seeds or list(range(1, given.rooms + 1)), 60 if given.quick else given.steps
+    seeds = seeds[:1] if given.quick else seeds
     began, rooms = time.monotonic(), []
     with tempfile.TemporaryDirectory() as scratch:
         work = given.work or Path(scratch)
-        for number, seed in enumerate(seeds[:1] if given.quick else seeds, 1):
+        for number, seed in enumerate(seeds, 1):
             left = (time.monotonic() - began) / max(len(rooms), 1) * (len(seeds) - len(rooms))
             told = f", about {left / 60:.0f} min left" if rooms else ""
             print(f"room {seed} ({number} of {len(seeds)}){told}", file=sys.stderr, flush=True)
