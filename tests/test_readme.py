@@ -1,4 +1,4 @@
-"""What the README shows works: its ten lines of Python run, its commands exist."""
+"""What the README and docs/ show works: the ten lines of Python run, commands exist, links lead somewhere."""
 
 import os
 import re
@@ -10,16 +10,20 @@ import pytest
 
 from semsplat.app import cli, demo
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = {path: path.read_text(encoding="utf-8") for path in (README, *sorted((ROOT / "docs").glob("*.md")))}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+def blocks(language: str, *pages: Path) -> list[str]:
+    return [
+        block for page in pages or PAGES for block in re.findall(rf"```{language}\n(.*?)```", PAGES[page], flags=re.S)
+    ]
 
 
 @pytest.mark.slow
 def test_the_ten_lines_of_python(tmp_path: Path) -> None:
-    (code,) = blocks("python")
+    (code,) = blocks("python", README)
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     assert "steps=500" in code, "the test makes the fit shorter"
     source = demo.bundled()
@@ -48,9 +52,19 @@ def test_every_command_in_it_exists(capsys: pytest.CaptureFixture[str]) -> None:
             assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", options[words[1]]), words
 
 
-def test_its_pictures_are_there_and_small() -> None:
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
-    assert pictures
-    for picture in pictures:
-        path = Path(__file__).parents[1] / picture
-        assert path.stat().st_size < 200_000, picture
+def test_links_lead_somewhere_and_pictures_are_small() -> None:
+    pictures = 0
+    for page, text in PAGES.items():
+        for sign, target in re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)[^)]*\)", text):
+            if "://" not in target:
+                path = page.parent / target
+                assert path.exists(), f"{page.name} leads to {target}"
+                assert not sign or path.stat().st_size < 200_000, f"{page.name} shows {target}"
+                pictures += bool(sign)
+    assert pictures >= 4
+
+
+def test_the_front_page_is_short_and_leads_to_every_other() -> None:
+    assert len(PAGES[README].splitlines()) <= 150
+    for page in PAGES.keys() - {README}:
+        assert f"docs/{page.name}" in PAGES[README], f"nothing on the front page leads to docs/{page.name}"

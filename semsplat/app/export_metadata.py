@@ -30,7 +30,7 @@ def write(work: "Work", turned: tuple[float, float, float]) -> list[Path]:
 
 
 def described(work: "Work", part: Part, path: Path, turned: tuple[float, float, float]) -> dict[str, Any]:
-    """The content: see the README."""
+    """The content: see docs/export.md."""
     axes = torch.tensor(turned, dtype=torch.float64)
     to_file = torch.diag(torch.cat([axes, axes.new_ones(1)])) @ part.placement.matrix
     placed = part.placed.means.double() * axes
