@@ -39,7 +39,8 @@ BUDGETS = {  # seconds a part may take, in the order in which they run: what mat
     "blocks": 45,
     "training": 70,
 }
-DRY_BUDGET = 900  # of any part, in Triton's interpreter
+STARTING = 120.0  # seconds until a worker begins: torch is imported
+DRY_BUDGET = 900.0  # of any part, in Triton's interpreter
 
 
 def parse() -> argparse.Namespace:
@@ -84,7 +85,11 @@ def supervise(options: argparse.Namespace, found: dict[str, Any]) -> None:
         while left:
             done = read(file)
             worker = begin(options, left, file)
-            left = watch(options, worker, file, done, left, found, ends)
+            try:
+                left = watch(options, worker, file, done, left, found, ends)
+            finally:  # also when somebody breaks it off
+                if worker.poll() is None:
+                    stop(worker)
             save(options, found)
 
 
@@ -103,7 +108,7 @@ def watch(
     ends: float,
 ) -> list[str]:
     """Take in what the worker finds; gives the parts that another worker must do."""
-    left, began = list(left), time.monotonic()
+    left, began, counted = list(left), time.monotonic(), False
     while left:
         running = worker.poll() is None
         for name, result in lines(file)[done:]:
@@ -112,7 +117,9 @@ def watch(
             save(options, found)
         if not left or not running:
             break
-        budget = DRY_BUDGET if options.dry_run else BUDGETS[left[0]]
+        begun = Path(f"{file}.{left[0]}.begun").exists()
+        began = began if begun == counted else time.monotonic()
+        counted, budget = begun, DRY_BUDGET if options.dry_run else BUDGETS[left[0]] if begun else STARTING
         spent, over = time.monotonic() - began, time.monotonic() > ends
         if spent > budget or (over and not options.dry_run):
             stop(worker)
@@ -124,11 +131,9 @@ def watch(
             return []
         time.sleep(0.1)
     status = worker.wait()
-    if left and status:  # it died in the first of them, or asked for a fresh process
-        name = left[0]
-        if status != FRESH:
-            found[name] = {"error": f"the process ended with status {status}", "partial": partial(file, name)}
-            return left[1:]
+    if left and status != FRESH:  # it died in the first of them
+        found[left[0]] = {"error": f"the process ended with status {status}", "partial": partial(file, left[0])}
+        return left[1:]
     return left
 
 
@@ -144,6 +149,7 @@ def work(options: argparse.Namespace) -> int:
         print(f"{name} ...", file=sys.stderr, flush=True)
         began = time.perf_counter()
         notes = Path(f"{options.worker}.{name}")
+        Path(f"{options.worker}.{name}.begun").touch()
         result = guarded(lambda name=name, notes=notes: gpu_parts.PARTS[name](machine, notes))
         result["seconds"] = round(time.perf_counter() - began, 1)
         with options.worker.open("a") as file:
@@ -154,7 +160,8 @@ def work(options: argparse.Namespace) -> int:
 
 
 def lines(file: Path) -> list[tuple[str, dict[str, Any]]]:
-    return [tuple(json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
+    whole = file.read_text().split("\n")[:-1] if file.exists() else []  # what is after the last end is being written
+    return [tuple(json.loads(line)) for line in whole]
 
 
 def read(file: Path) -> int:

@@ -59,8 +59,8 @@ def operations() -> Operations:
             raise DeviceError(f"gsplat's CUDA code could not be compiled or loaded: {gist(error)}") from error
     import gsplat
 
-    compiled = gsplat.has_3dgs() if hasattr(gsplat, "has_3dgs") else _backend._C is not None
-    if not compiled:
+    says = getattr(gsplat, "has_3dgs", None)  # of 1.6
+    if not (says() if says is not None else _backend._C is not None):
         raise DeviceError(missing("nvcc"))
     return adapted(gsplat, tensor_cores=why_no_tensor_cores() is None)
 

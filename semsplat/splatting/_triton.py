@@ -66,8 +66,9 @@ def lists(
     table = torch.cat([centers, conics, opacities[:, None], spare], dim=1).detach().float().contiguous()
     starts = torch.cat([starts.flatten(), starts.new_tensor([len(rows)])])
     kept, ends, alpha = rows.new_empty(len(rows)), starts.new_empty(down * across), table.new_empty(height, width, 1)
+    trim: Any = kernels.trim
     with _at(table):
-        kernels.trim[(down * across,)](
+        trim[(down * across,)](
             table, starts, _aligned(rows), kept, ends, alpha, width, height, across,
             ENTRIES=16, ALPHA_MAX=alpha_max, num_warps=8,
         )  # fmt: skip
@@ -98,7 +99,7 @@ def gather_into(total: Float[Tensor, "n c"], lists: Lists, image: Float[Tensor, 
     channels, image = image.shape[2], _padded(image)
     fits = total.is_contiguous() and total.dtype == torch.float32 and total.shape[1] == image.shape[2]
     sums = total if fits else total.new_zeros(len(total), image.shape[2], dtype=torch.float32)
-    span = _span(lists.size, tuple(image.shape[:2])) if coarse else None
+    span = _span(lists.size, (image.shape[0], image.shape[1])) if coarse else None
     if not coarse:
         _launch("gather", lists, sums, image)
     elif span is not None:
@@ -199,7 +200,7 @@ def _launch(name: str, lists: Lists, values: Tensor, image: Tensor, first: int =
 
 def blocks(name: str, channels: int, span: int | None) -> tuple[dict[str, int], int]:
     """(sizes of the blocks, warps) of a kernel; chosen so that nothing spills on sm_80 and sm_90 (a test compiles)."""
-    least = max(64, triton.next_power_of_2(channels))
+    least = max(64, 1 << (channels - 1).bit_length())
     if name == "draw":
         return {"PIXELS": 128, "ENTRIES": 32, "CHANNELS": min(least, 256)}, 8
     if name == "gather":
@@ -216,8 +217,9 @@ def adam_half(
     """A step of Adam in place, with bf16 moments that are rounded at random (see :func:`.optimizer.adam`)."""
     count, numbers = parameter.numel(), (rate, beta1, beta2, epsilon, correction)
     given = parameter, gradient.contiguous(), first, second
+    step: Any = kernels.adam
     with _at(parameter):
-        kernels.adam[(triton.cdiv(count, 1024),)](*given, count, *numbers, seed, BLOCK=1024, num_warps=4)
+        step[(triton.cdiv(count, 1024),)](*given, count, *numbers, seed, BLOCK=1024, num_warps=4)
 
 
 def _padded(tensor: Tensor) -> Tensor:

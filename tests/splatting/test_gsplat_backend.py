@@ -1,5 +1,6 @@
 """GsplatBlend without a GPU: its own logic over gsplat's torch code, and ours against that code."""
 
+import dataclasses
 import re
 import sys
 import types
@@ -16,7 +17,7 @@ from scenes import camera, cloud
 from semsplat.splatting import _cpu, _cuda_tools, _gsplat, sh
 from semsplat.splatting._dense import dense
 from semsplat.splatting._gsplat import GsplatBlend, blend_with, gsplat_blend
-from semsplat.splatting._gsplat_operations import passes
+from semsplat.splatting._gsplat_operations import adapted, passes
 from semsplat.splatting.blend import Limits
 from semsplat.splatting.camera import Camera
 from semsplat.splatting.errors import DeviceError
@@ -277,6 +278,42 @@ def test_gsplat_not_here_or_another_one(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(DeviceError, match=r"not installed: pip install 'semsplat\[cuda\]'"):
         _cuda_tools.check_installed()
     assert not _cuda_tools.needs_build()
+
+
+def test_gsplat_1_6_is_taken_with_what_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says where it cuts alpha off, leaves out tiles that only a box touches, and pads no channels."""
+
+    def isect_tiles(means2d, radii, depths, tile_size, tile_width, tile_height, conics=None, opacities=None):
+        raise NotImplementedError
+
+    newer = types.SimpleNamespace(**{name: getattr(gsplat, name) for name in dir(gsplat) if not name.startswith("__")})
+    newer.isect_tiles = isect_tiles
+    newer.cuda = types.SimpleNamespace(_constants=types.SimpleNamespace(MAX_ALPHA=0.99))
+    monkeypatch.delenv("NUM_CHANNELS", raising=False)
+    found, known = adapted(newer), adapted(gsplat)
+    assert (found.alpha_max, found.exact, found.channels) == (0.99, True, known.channels)
+    assert (known.alpha_max, known.exact) == (0.999, False)
+    monkeypatch.setenv("NUM_CHANNELS", "3,4,32,33,64")
+    assert adapted(newer).channels == (3, 4, 32, 33) and adapted(gsplat).channels == known.channels
+    assert passes(1, (3, 4, 32, 33)) == (3,) and passes(36, (3, 4, 32, 33)) == (33, 3)
+
+
+def test_channels_that_gsplat_is_not_compiled_for_are_padded() -> None:
+    gaussians = scene()
+    blend = blend_with(dataclasses.replace(DOUBLE, channels=(3, 4, 32)), gaussians, VIEW, Limits())
+    for channels in (1, 5, 37):
+        values, image = normal(len(gaussians), channels), normal(VIEW.height, VIEW.width, channels)
+        torch.testing.assert_close(blend @ values, dense(gaussians, VIEW) @ values, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(blend.T @ image, dense(gaussians, VIEW).T @ image, rtol=1e-4, atol=1e-3)
+
+
+def test_half_precision_goes_in_and_comes_out() -> None:
+    gaussians = scene()
+    blend, values = ours(gaussians), normal(len(gaussians), 5)
+    image = blend @ values.half()
+    assert image.dtype == torch.float16
+    torch.testing.assert_close(image.float(), blend @ values, rtol=0, atol=5e-3)
+    assert (blend.T @ image).dtype == torch.float32
 
 
 def test_the_gist_of_a_failed_build() -> None:
