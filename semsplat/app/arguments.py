@@ -23,6 +23,7 @@ Density = Annotated[Literal["mcmc", "classic"] | None, arg(metavar="{mcmc,classi
 Outside = Annotated[
     Literal["unknown", "empty", "kept"] | None, arg(metavar="{unknown,empty,kept}", help_behavior_hint="")
 ]
+OnOff = Annotated[Literal["on", "off"] | None, arg(metavar="{on,off}", help_behavior_hint="")]
 Kind = Annotated[str | None, arg(metavar="KIND", help_behavior_hint="")]  # which there are is known where it is run
 Protocol = Annotated[
     Literal["lerf-ovs", "lerf-ovs-3d", "3d-ovs", "nvos", "spin-nerf", "replica-feature3dgs"] | None,

@@ -12,7 +12,21 @@ from .. import __version__
 from ..splatting.errors import InputError, SemsplatError
 from ..splatting.files import reason
 from . import cli_export, cli_meaning, cli_take, cli_world
-from .arguments import Count, Density, Device, File, Number, Out, Outside, Positional, Protocol, Text, parse, sayer
+from .arguments import (
+    Count,
+    Density,
+    Device,
+    File,
+    Number,
+    OnOff,
+    Out,
+    Outside,
+    Positional,
+    Protocol,
+    Text,
+    parse,
+    sayer,
+)
 from .many import joined, others, quiet_others
 
 if TYPE_CHECKING:
@@ -96,6 +110,7 @@ class Train:
     density: Density = None  # how Gaussians are added and removed (mcmc)
     sh_degree: Count = None  # how much colours change with the side one looks from, 0 to 3 (3)
     seed: Count = None  # of all that is random (0)
+    exposure: OnOff = None  # photos get affine colour maps of their own, off at render: their lights may differ (off)
     batch: Count = None  # photos looked at in a step, by all processes together (one each)
     device: Device = "auto"  # auto takes an NVIDIA GPU when there is one, and says so
     tensorboard: bool = False  # also write TensorBoard files, to the scene folder
@@ -111,6 +126,7 @@ class Train:
 
         options = dataclasses.asdict(self)
         view, port = options.pop("view"), options.pop("port")
+        options["exposure"] = None if self.exposure is None else self.exposure == "on"
         if view and not others():
             from .viewer import beside
 

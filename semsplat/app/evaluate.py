@@ -14,6 +14,7 @@ from rich.text import Text
 from torch import Tensor
 
 from ..distill.lpips import Lpips
+from ..splatting import exposure
 from ..splatting.camera import Camera
 from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
@@ -38,6 +39,7 @@ class Score:
     psnr: float  # dB
     ssim: float
     lpips: float | None = None  # None: there were no weights
+    psnr_corrected: float | None = None  # dB, after the affine map of colours that suits the photo best
 
 
 @torch.no_grad()
@@ -61,10 +63,20 @@ def evaluate(
         decibels = psnr(drawn, photo) + 10.0 * math.log10(known)
         similarity = 1.0 - (1.0 - float(ssim(drawn, photo))) / known
         distance = lpips(drawn, photo) if lpips else None
-        scores.append(Score(frame.name, float(decibels), similarity, distance))
+        scores.append(Score(frame.name, float(decibels), similarity, distance, corrected(frame, drawn)))
         if report:
             report(len(scores), len(frames))
     return scores
+
+
+def corrected(frame: Frame, drawn: Float[Tensor, "h w 3"]) -> float:
+    """PSNR in dB after the affine map of colours that suits the photo best: as if its exposure were known."""
+    photo, weight = target(frame, frame.camera, drawn.device)
+    if weight is not None and frame.background:
+        photo, weight = photo * weight, None
+    changed = exposure.best(drawn, photo, weight)
+    photo, known = compared(frame, changed)
+    return psnr(changed, photo) + 10.0 * math.log10(known)
 
 
 def compared(
@@ -93,6 +105,7 @@ def summary(scores: Sequence[Score]) -> dict[str, Any]:
     count, distances = len(scores), [score.lpips for score in scores]
     return {
         "psnr": sum(score.psnr for score in scores) / count,
+        "psnr_corrected": sum(score.psnr_corrected or score.psnr for score in scores) / count,
         "ssim": sum(score.ssim for score in scores) / count,
         "lpips": None if None in distances else sum(filter(None, distances)) / count,
         "views": [asdict(score) for score in scores],
@@ -174,10 +187,12 @@ def _table(scores: Sequence[Score]) -> Table:
     means = summary(scores)
     table.columns[0].footer = f"mean of {len(scores)}"
     table.add_column("PSNR (dB)", f"{means['psnr']:.2f}", justify="right")
+    table.add_column("colour-corrected", f"{means['psnr_corrected']:.2f}", justify="right")
     table.add_column("SSIM", f"{means['ssim']:.4f}", justify="right")
     table.add_column("LPIPS (VGG)", _written(means["lpips"]), justify="right")
     for score in scores:
-        table.add_row(Text(score.name), f"{score.psnr:.2f}", f"{score.ssim:.4f}", _written(score.lpips))
+        decibels = (f"{value:.2f}" for value in (score.psnr, score.psnr_corrected or score.psnr))
+        table.add_row(Text(score.name), *decibels, f"{score.ssim:.4f}", _written(score.lpips))
     return table
 
 

@@ -41,6 +41,7 @@ class Request:
     sh_degree: int | None = None
     seed: int | None = None
     batch: int | None = None
+    exposure: bool | None = None  # fit maps of colours for each photo
     device: str = "auto"
     tensorboard: bool = False
     frames: int | None = None  # so many photos of a folder, or frames of a video, are used
@@ -158,7 +159,8 @@ def resumed(request: Request) -> Plan:
     for name, value in wanted.items():
         if value is not None and value != before[name] and name not in _CHANGEABLE:
             option = "--" + name.replace("_", "-")
-            raise InputError(f"{request.folder} was begun with {option} {before[name]}, not {value}; use --overwrite.")
+            was, now = (("off", "on")[v] if isinstance(v, bool) else v for v in (before[name], value))
+            raise InputError(f"{request.folder} was begun with {option} {was}, not {now}; use --overwrite.")
     if request.source is not None and request.source.resolve() != plan.source.resolve():
         raise InputError(f"{request.folder} was fitted from {plan.source}, not {request.source}; use --overwrite.")
     given = {name: wanted[name] for name in _CHANGEABLE if wanted[name] is not None}

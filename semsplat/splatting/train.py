@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import density, processes
+from . import density, exposure, processes
 from .blend import Blend
 from .camera import Camera
 from .capture.types import Frame
@@ -83,6 +83,7 @@ def train(
     state = state or begin(gaussians, config)
     if len(state.tensors["means"]) == 0:
         raise InputError("Fitting needs at least one Gaussian to begin with.")
+    exposure.ready(state, len(frames), config)
     extent = density.scene_extent(torch.stack([f.camera.center for f in frames]))
     fit = _Fit(frames, config, extent, time.perf_counter() - state.numbers["seconds"], feature_loss, feature_geometry)
     while (share := _share(state, config)) < 1.0:
@@ -140,11 +141,12 @@ def _step(state: TrainState, fit: _Fit, share: float) -> tuple[float, float]:
     leaves = {name: state.tensors[name].requires_grad_() for name in ("means", *RATES)}
     scene = Gaussians(**leaves, ids=state.tensors["ids"])
     facts = torch.zeros(3 + len(leaves), dtype=torch.float64)  # loss, error, seconds; whether there is a gradient
-    pulls = density.nothing_seen(state, config)
+    pulls, maps = density.nothing_seen(state, config), exposure.leaf(state, config)
     first = int(state.numbers.get("views", step))
+    chosen = [_choose(len(fit.frames), first + k, config.seed) for k in range(config.batch)]
     for k in processes.share(range(config.batch)):
-        frame = _choose(fit.frames, first + k, config.seed)
-        loss, error, blend = _compare(scene, frame, share, config, backdrops[k])
+        frame, own = fit.frames[chosen[k]], [each[chosen[k]] for each in maps]
+        loss, error, blend = _compare(scene, frame, share, config, backdrops[k], own)
         if (feature_loss := fit.feature_loss) is not None:
             extra = feature_loss(blend if fit.feature_geometry else blend.detach(), frame, scene.features)
             loss = loss if extra is None else loss + extra
@@ -154,13 +156,16 @@ def _step(state: TrainState, fit: _Fit, share: float) -> tuple[float, float]:
         density.watch(pulls, blend, config)
     facts[2] = (time.perf_counter() - fit.began) * processes.is_first()
     facts[3:] = torch.tensor([parameter.grad is not None for parameter in leaves.values()])
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in leaves.values()]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in (*leaves.values(), *maps)]
     processes.add([facts])
     processes.add([*gradients, *pulls])
     loss, error, state.numbers["seconds"], *moved = facts.tolist()
     with torch.no_grad():
         rate = _mean_rate(share, config, state) * fit.extent
-        for (name, parameter), gradient, moves in zip(leaves.items(), gradients, moved, strict=True):
+        for gradient in gradients[len(leaves) :]:
+            epoch = first // len(fit.frames) + 1
+            exposure.move(state, gradient, chosen, share, epoch, config.batch)
+        for (name, parameter), gradient, moves in zip(leaves.items(), gradients, moved, strict=False):
             state.tensors[name] = parameter.detach()
             if moves:
                 _move(state, name, gradient, rate, step + 1, config.batch)
@@ -169,21 +174,28 @@ def _step(state: TrainState, fit: _Fit, share: float) -> tuple[float, float]:
     return loss, error
 
 
-def _choose(frames: Sequence[Frame], place: int, seed: int) -> Frame:
-    """Each epoch goes through all frames in an order of its own."""
-    epoch, place = divmod(place, len(frames))
-    shuffled = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed + 7919 * epoch))
-    return frames[int(shuffled[place])]
+def _choose(count: int, place: int, seed: int) -> int:
+    """Each epoch goes through all of ``count`` frames in an order of its own."""
+    epoch, place = divmod(place, count)
+    shuffled = torch.randperm(count, generator=torch.Generator().manual_seed(seed + 7919 * epoch))
+    return int(shuffled[place])
 
 
 def _compare(
-    scene: Gaussians, frame: Frame, share: float, config: TrainConfig, backdrop: Float[Tensor, "3"]
+    scene: Gaussians,
+    frame: Frame,
+    share: float,
+    config: TrainConfig,
+    backdrop: Float[Tensor, "3"],
+    maps: Sequence[Float[Tensor, "3 4"]],
 ) -> tuple[Tensor, float, Blend]:
     factor = next((times for until, times in COARSE if share < until), 1)
     camera = frame.camera.scaled(1.0 / factor)
     photo, weight = target(frame, camera, scene.means.device)
     blend = splat(scene, camera)
     rendered, alpha = blend.composite(_colors(scene, camera, share))
+    for own in maps:
+        rendered = exposure.shown(rendered, alpha, own)
     if weight is not None and frame.background:
         backdrop = backdrop.to(photo)
         rendered, photo = rendered + (1 - alpha) * backdrop, photo * weight + (1 - weight) * backdrop
@@ -193,6 +205,8 @@ def _compare(
     error = torch.mean((rendered.detach() - photo) ** 2).item()
     if config.density == "mcmc":
         loss = loss + REGULARISE * (scene.opacities.mean() + scene.scales.mean())
+    for own in maps:
+        loss = loss + exposure.distance(own)
     return loss, error, blend
 
 
