@@ -173,6 +173,7 @@ def test_a_missing_vocabulary_is_told(weights: Path, tmp_path: Path, monkeypatch
         (gzip.compress(b"#version\na b\n"), f"the {MERGES} merges"),
         (gzip.compress(b"#version\n" + MERGES * b"ab c\n"), "merges 'ab', which it never made"),
     ],
+    ids=["no gzip", "too few", "senseless"],  # a gzip holds the second it was made in
 )
 def test_a_wrong_vocabulary_is_told(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / VOCABULARY.name).write_bytes(content)
