@@ -27,11 +27,11 @@ view: $(VENV)/.installed
 	$(BIN)/semsplat view $(SCENE)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not browser" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not browser" $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m browser $(PYTEST_ARGS)
 
 quick: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "$(QUICK)" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(QUICK)" $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
