@@ -90,6 +90,9 @@ class Page:
         until(lambda: torch.allclose(self.color(place), torch.as_tensor(color), atol=atol))
 
     def click(self, place, modifier=None):
+        """Once all is drawn: while a slow page draws, press and release may be so far apart that they are no click."""
+        if self.viewer.splats is not None:
+            self.tab.evaluate(PAINTED, len(self.viewer.splats))
         if modifier:
             self.tab.keyboard.down(modifier)
         self.tab.mouse.click(*self.where(place))
