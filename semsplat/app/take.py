@@ -103,9 +103,7 @@ def check(request: Take) -> list[tuple[str, str, bool]]:
     if not request.out:
         raise InputError("Say where the thing goes: -o chair.glb (or .ply .spz .splat .sog .gltf .obj .stl).")
     if not request.source.exists():
-        raise InputError(
-            f"There is no {request.source}; give photos with poses, a scene folder or a file of Gaussians."
-        )
+        raise InputError(f"There is no {request.source}; give photos, a video, a scene folder or a file of Gaussians.")
     found = [export.kind_of(_export(request, Path("scene"), path)) for path in request.out]
     for (kind, _, one_file), path in zip(found, request.out, strict=True):
         if not one_file or export.KINDS[kind].per_view:
