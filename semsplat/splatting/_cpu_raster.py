@@ -105,8 +105,9 @@ class Raster:
     def draw(self, values: Tensor, stored: bool) -> Tensor:
         """W @ values; ``stored`` allows the sparse W, which pays when it is used again."""
         height, width, channels = self.height, self.width, values.shape[1]
-        if stored and channels >= DRAW_STORED and self.sparse is not None:
-            return self.sparse.draw(values).reshape(height, width, channels)
+        sparse = self.sparse if stored and channels >= DRAW_STORED else self.__dict__.get("sparse")
+        if sparse is not None:  # where there is one already, it is faster for any number of channels
+            return sparse.draw(values).reshape(height, width, channels)
         image = values.new_empty(height, width, channels)
         for first in range(0, channels, CHUNK):
             part = values.detach()[:, first : first + CHUNK].contiguous()
@@ -121,8 +122,9 @@ class Raster:
     def gather(self, image: Tensor) -> Tensor:
         """W.T @ image."""
         channels = image.shape[2]
-        if channels >= GATHER_STORED and self.sparse is not None:
-            return self.sparse.gather(image)
+        sparse = self.sparse if channels >= GATHER_STORED else self.__dict__.get("sparse")
+        if sparse is not None and (channels >= GATHER_STORED or sparse.is_turned):
+            return sparse.gather(image)
         zeros = image.new_zeros(self.count, channels)
         return self.pull(zeros, image, image, geometry=False)[:, raster_kernels.GEOMETRY :]
 

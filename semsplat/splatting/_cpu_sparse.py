@@ -5,9 +5,11 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from ._kernels import array, spread, spread_tiles
+from ._kernels import LANES, array, spread, spread_tiles
 from ._kernels import weights as weight_kernels
 
 MOST = 2**27  # nonzeros of a stored W (1 GB twice); a larger picture is drawn in passes
@@ -45,15 +47,27 @@ class Sparse:
         weight_kernels.transpose(starts, columns, data, *out)
         return out
 
-    def draw(self, values: Tensor) -> Tensor:
-        """(n, c) -> (pixels, c)"""
-        out = values.new_empty(len(self.by_pixel[0]) - 1, values.shape[1])
-        spread(weight_kernels.multiply, len(out), *self.by_pixel, array(values), out.numpy())
-        return out
+    @property
+    def is_turned(self) -> bool:
+        """Whether it is stored by Gaussian, too."""
+        return "by_gaussian" in self.__dict__
 
-    def gather(self, image: Tensor) -> Tensor:
-        """(h, w, c) -> (n, c)"""
-        out = image.new_empty(self.count, image.shape[2])
-        flat = array(image).reshape(-1, image.shape[2])
-        spread(weight_kernels.multiply, self.count, *self.by_gaussian, flat, out.numpy(), least=256)
-        return out
+    def draw(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "p c"]:
+        """W @ values."""
+        return _multiply(self.by_pixel, values, least=2048)
+
+    def gather(self, image: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """W.T @ image."""
+        return _multiply(self.by_gaussian, image.reshape(-1, image.shape[2]), least=256)
+
+
+def _multiply(matrix: tuple[np.ndarray, ...], values: Float[Tensor, "n c"], least: int) -> Float[Tensor, "m c"]:
+    """The product of a stored matrix; ``least`` rows go to a thread."""
+    rows, channels = len(matrix[0]) - 1, values.shape[1]
+    width = -(-channels // LANES) * LANES if channels > 1 else 1
+    padded = values.detach() if width == channels else torch.nn.functional.pad(values.detach(), (0, width - channels))
+    out = padded.new_empty(rows, width)
+    spread(
+        weight_kernels.multiply, rows, *matrix, array(padded).reshape(-1), width, out.numpy().reshape(-1), least=least
+    )
+    return out if width == channels else out[:, :channels].contiguous()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import LANES, jit, load, lowest_bit, store
+from . import LANES, fill, jit, load, lowest_bit, store
 from .raster import BLOCK, CHECK, PLANES, X, Y, alphas_of, open_blocks, pass_through, start_tile, touched_blocks
 
 
@@ -68,17 +68,50 @@ def transpose(starts, columns, data, out_starts, out_columns, out_data):
 
 
 @jit
-def multiply(begin, end, starts, columns, data, values, out):
-    """out[row] = sum_k data[k] values[columns[k]] for rows [begin, end); out (rows, c) is written."""
-    channels = values.shape[1]
+def multiply(begin, end, starts, columns, data, values, width, out):
+    """out[row] = sum_k data[k] values[columns[k]] for rows [begin, end).
+
+    Args:
+        values: (n * width,) rows of ``width`` numbers one after another: one, or a multiple of LANES. out: the same,
+            written.
+    """
+    zero, nothing = fill(data.dtype.type(0.0)), data.dtype.type(0.0)
     for row in range(begin, end):
-        target = out[row]
-        for channel in range(channels):
-            target[channel] = 0.0
-        for k in range(starts[row], starts[row + 1]):
-            source, weight = values[columns[k]], data[k]
-            for channel in range(channels):
-                target[channel] += weight * source[channel]
+        if width == 1:
+            alone = nothing
+            for k in range(starts[row], starts[row + 1]):
+                alone += data[k] * values[columns[k]]
+            out[row] = alone
+            continue
+        at = 0
+        while at + 4 * LANES <= width:  # four sums stay in registers
+            one, two, three, four = zero, zero, zero, zero
+            for k in range(starts[row], starts[row + 1]):
+                source, weight = columns[k] * width + at, data[k]
+                one = one + load(values, source) * weight
+                two = two + load(values, source + LANES) * weight
+                three = three + load(values, source + 2 * LANES) * weight
+                four = four + load(values, source + 3 * LANES) * weight
+            target = row * width + at
+            store(out, target, one)
+            store(out, target + LANES, two)
+            store(out, target + 2 * LANES, three)
+            store(out, target + 3 * LANES, four)
+            at += 4 * LANES
+        if at + 2 * LANES <= width:
+            one, two = zero, zero
+            for k in range(starts[row], starts[row + 1]):
+                source, weight = columns[k] * width + at, data[k]
+                one = one + load(values, source) * weight
+                two = two + load(values, source + LANES) * weight
+            store(out, row * width + at, one)
+            store(out, row * width + at + LANES, two)
+            at += 2 * LANES
+        if at < width:
+            one = zero
+            for k in range(starts[row], starts[row + 1]):
+                one = one + load(values, columns[k] * width + at) * data[k]
+            store(out, row * width + at, one)
 
 
 @jit
