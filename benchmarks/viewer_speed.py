@@ -51,7 +51,8 @@ class Browser:
     def __init__(self, chromium: Any, viewer: Viewer, count: int) -> None:
         self.viewer, self.received = viewer, 0
         known = len(viewer.pages)
-        self.tab = chromium.new_context(viewport={"width": 1280, "height": 720}).new_page()
+        self.context = chromium.new_context(viewport={"width": 1280, "height": 720})
+        self.tab = self.context.new_page()
         self.tab.add_init_script(NO_DRAWING)
         self.tab.on("websocket", lambda socket: socket.on("framereceived", self._count))
         began = time.perf_counter()
@@ -106,9 +107,10 @@ def measured(chromium: Any, session: Session, count: int, runs: int) -> dict[str
     """All figures for one size of scene."""
     viewer = Viewer(session, port=0, max_splats=10_000_000)
     viewer.start()
+    pages = []
     try:
         session.meaning.graph(session.gaussians, session.meaning.pointing)
-        one = Browser(chromium, viewer, count)
+        pages.append(one := Browser(chromium, viewer, count))
         acts = _acts(one)
         for act in acts.values():  # what is made once is made
             one.timed(act)
@@ -119,12 +121,14 @@ def measured(chromium: Any, session: Session, count: int, runs: int) -> dict[str
             result[name] = {"ms": round(1e3 * statistics.median(seconds)), "kB": round(statistics.median(sizes) / 1e3)}
         one.quiet()
         before = one.received
-        two = Browser(chromium, viewer, count)
+        pages.append(two := Browser(chromium, viewer, count))
         two.quiet()
         result["second_page_costs_first_bytes"] = one.received - before
         result["all_splats_again"] = _again(two, runs)
         return result
     finally:
+        for page in pages:  # one that is left open would go on drawing beside the next size
+            page.context.close()
         viewer.stop()
 
 

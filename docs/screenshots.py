@@ -36,8 +36,8 @@ class Visit:
 
     def __init__(self, browser: Any, viewer: Viewer) -> None:
         self.tab = browser.new_context(viewport=SIZE).new_page()
-        self.tab.goto(viewer.server.url)
         self.tab.set_default_timeout(300_000)
+        self.tab.goto(viewer.server.url)
         while not viewer.pages or not viewer.pages[-1].furnished:
             self.tab.wait_for_timeout(100)
         self.page = viewer.pages[-1]

@@ -23,7 +23,7 @@ CLASSIC_GRADIENT = 4e-4  # absolute gradient of the centre, in half pictures; gs
 CLASSIC_SMALL = 0.01  # of the scene's extent: smaller Gaussians are cloned, larger ones split
 CLASSIC_LARGE = 0.1  # of the extent: larger ones are pruned after the first opacity reset
 SPLIT_SHRINK = 1.6
-WATCHED = ("density.pull", "density.seen")  # statistics of the classic way, in the state
+WATCHED = {"mcmc": ("density.seen",), "classic": ("density.seen", "density.pull")}  # statistics, in the state
 
 
 def per_row(state: TrainState) -> list[str]:
@@ -47,6 +47,33 @@ def scene_extent(centers: Float[Tensor, "v 3"]) -> float:
     """1.1 times the largest distance of a camera from their mean, world units (Kerbl et al. 2023)."""
     spread = (centers - centers.mean(0)).norm(dim=-1).max().item()
     return 1.1 * spread if spread > 0 else 1.0
+
+
+def ready(state: TrainState, config: TrainConfig) -> None:
+    """Give a state the statistics that this way of density control keeps, where it has none."""
+    for name in WATCHED[config.density]:
+        state.tensors.setdefault(name, torch.zeros_like(state.tensors["logit_opacities"]))
+
+
+def nothing_seen(state: TrainState, config: TrainConfig) -> list[Tensor]:
+    """Where :func:`watch` sums up the views of a step: how many see a Gaussian and, classic, how they pull."""
+    return [torch.zeros_like(state.tensors[name]) for name in WATCHED[config.density]]
+
+
+def watch(found: list[Tensor], blend: Blend, config: TrainConfig) -> None:
+    """After each backward pass: note which centres the picture pulls at and, classic, how much, in half pictures."""
+    pull = config.batch * blend.center_gradients  # the loss was divided by it
+    seen = blend.footprints.visible & (pull.abs().sum(-1) > 0)
+    found[0] += seen.to(pull)
+    if config.density == "classic":
+        half = pull.new_tensor([blend.camera.width / 2, blend.camera.height / 2])
+        found[1] += torch.where(seen, (pull * half).norm(dim=-1), 0.0)
+
+
+def note(state: TrainState, found: Sequence[Tensor], config: TrainConfig) -> None:
+    """Add what the views of a step showed to what is known so far."""
+    for name, tensor in zip(WATCHED[config.density], found, strict=True):
+        state.tensors[name] += tensor
 
 
 # ---------------------------------------------------------------------------------------------------------------- MCMC
@@ -127,31 +154,20 @@ def add_noise(state: TrainState, rate: float, generator: torch.Generator) -> Non
     tensors["means"][rows] += torch.einsum("nij,nj->ni", turn, local) * strength[:, None]
 
 
+def hide_unseen(state: TrainState) -> None:
+    """After each epoch: what no view has seen in it is dead, and moved by the next refinement.
+
+    No picture holds it back, and no opacity says so: without this half of a scene can lie where nobody looks.
+    """
+    tensors = state.tensors
+    whole = tensors["ids"] < state.numbers.get("epoch_id", 0)  # they were there all the epoch
+    unseen = whole & (tensors["density.seen"] == 0)
+    tensors["logit_opacities"][unseen] = math.log(DEAD / 2)
+    tensors["density.seen"].zero_()
+    state.numbers["epoch_id"] = state.numbers["next_id"]
+
+
 # ------------------------------------------------------------------------------------------------------------- classic
-
-
-def nothing_seen(state: TrainState, config: TrainConfig) -> list[Tensor]:
-    """Where :func:`watch` sums up the views of a step: how strongly they pull, and how many see; classic only."""
-    if config.density != "classic":
-        return []
-    return [torch.zeros_like(state.tensors[name]) for name in WATCHED]
-
-
-def watch(pulls: list[Tensor], blend: Blend, config: TrainConfig) -> None:
-    """After each backward pass: sum up how strongly the picture pulls at each visible centre, in half pictures."""
-    if not pulls:
-        return
-    pull = config.batch * blend.center_gradients  # the loss was divided by it
-    half = pull.new_tensor([blend.camera.width / 2, blend.camera.height / 2])
-    seen = blend.footprints.visible & (pull.abs().sum(-1) > 0)
-    pulls[0] += torch.where(seen, (pull * half).norm(dim=-1), 0.0)
-    pulls[1] += seen.to(pull)
-
-
-def note(state: TrainState, pulls: Sequence[Tensor]) -> None:
-    """Add what the views of a step showed to what is known since the last refinement."""
-    for name, tensor in zip(WATCHED, pulls, strict=False):
-        state.tensors[name] += tensor
 
 
 def refine_classic(state: TrainState, config: TrainConfig, extent: float, generator: torch.Generator) -> None:

@@ -44,13 +44,12 @@ def begin(gaussians: Gaussians, config: TrainConfig) -> TrainState:
         for moment in ("adam_first", "adam_second"):
             kind = moment_type(name, tensors[name])
             tensors[f"{moment}.{name}"] = torch.zeros_like(tensors[name], dtype=kind)
-    if config.density == "classic":
-        for name in density.WATCHED:
-            tensors[name] = torch.zeros_like(tensors["logit_opacities"])
     next_id = int(gaussians.ids.max()) + 1 if len(gaussians) else 0
     numbers = {"step": 0, "views": 0, "seconds": 0.0, "rounds": 0, "refined_at": 0, "next_id": next_id}
     numbers["psnr"] = math.nan
-    return TrainState(tensors, numbers)
+    state = TrainState(tensors, numbers)
+    density.ready(state, config)
+    return state
 
 
 def train(
@@ -83,6 +82,7 @@ def train(
     state = state or begin(gaussians, config)
     if len(state.tensors["means"]) == 0:
         raise InputError("Fitting needs at least one Gaussian to begin with.")
+    density.ready(state, config)
     exposure.ready(state, len(frames), config)
     extent = density.scene_extent(torch.stack([f.camera.center for f in frames]))
     fit = _Fit(frames, config, extent, time.perf_counter() - state.numbers["seconds"], feature_loss, feature_geometry)
@@ -156,22 +156,28 @@ def _step(state: TrainState, fit: _Fit, share: float) -> tuple[float, float]:
         density.watch(pulls, blend, config)
     facts[2] = (time.perf_counter() - fit.began) * processes.is_first()
     facts[3:] = torch.tensor([parameter.grad is not None for parameter in leaves.values()])
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in (*leaves.values(), *maps)]
     processes.add([facts])
-    processes.add([*gradients, *pulls])
     loss, error, state.numbers["seconds"], *moved = facts.tolist()
+    gradients = {name: _gradient(p) for (name, p), moves in zip(leaves.items(), moved, strict=True) if moves}
+    of_maps = [_gradient(each) for each in maps]
+    processes.add([*gradients.values(), *of_maps, *pulls])
     with torch.no_grad():
         rate = _mean_rate(share, config, state) * fit.extent
-        for gradient in gradients[len(leaves) :]:
+        for gradient in of_maps:
             epoch = first // len(fit.frames) + 1
             exposure.move(state, gradient, chosen, share, epoch, config.batch)
-        for (name, parameter), gradient, moves in zip(leaves.items(), gradients, moved, strict=False):
-            state.tensors[name] = parameter.detach()
-            if moves:
-                _move(state, name, gradient, rate, step + 1, config.batch)
-        _control(state, pulls, config, share, rate, fit.extent, generator)
+        for name, parameter in leaves.items():
+            state.tensors[name], parameter.grad = parameter.detach(), None
+            if name in gradients:
+                _move(state, name, gradients.pop(name), rate, step + 1, config.batch)
+        _control(state, pulls, fit, share, rate, generator)
     state.numbers |= {"step": step + 1, "views": first + config.batch}
     return loss, error
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    """Of this process; zero where only others have one."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
 def _choose(count: int, place: int, seed: int) -> int:
@@ -248,26 +254,28 @@ def _move(state: TrainState, name: str, gradient: Tensor, mean_rate: float, step
 def _control(
     state: TrainState,
     pulls: Sequence[Tensor],
-    config: TrainConfig,
+    fit: _Fit,
     share: float,
     rate: float,
-    extent: float,
     generator: torch.Generator,
 ) -> None:
     """Density control: what is due at this share of the fit."""
-    density.note(state, pulls)
-    step = state.numbers["step"]
+    config, step = fit.config, state.numbers["step"]
+    density.note(state, pulls, config)
     due = int(share * ROUNDS) > state.numbers["rounds"] and step - state.numbers["refined_at"] >= LEAST_STEPS
     if due:
         state.numbers["rounds"], state.numbers["refined_at"] = int(share * ROUNDS), step
     if config.density == "mcmc":
         density.add_noise(state, rate, generator)
+        first = int(state.numbers.get("views", step))
+        if first // len(fit.frames) < (first + config.batch) // len(fit.frames):
+            density.hide_unseen(state)
         if due and REFINE_FROM <= share < REFINE_UNTIL:
             rounds_left = int((density.MCMC_FULL_AT - share) * ROUNDS)
             density.refine_mcmc(state, config, rounds_left, generator)
         return
     if due and REFINE_FROM <= share < CLASSIC_UNTIL:
-        density.refine_classic(state, config, extent, generator)
+        density.refine_classic(state, config, fit.extent, generator)
         resets = state.numbers.get("resets", 0)
         if resets < len(CLASSIC_RESETS) and share >= CLASSIC_RESETS[int(resets)]:
             density.reset_opacities(state)

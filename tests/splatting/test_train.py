@@ -211,6 +211,18 @@ def test_dead_gaussians_move_to_living_ones() -> None:
     assert (tensors["adam_first.means"][moved] == 0).all() and (tensors["adam_first.means"] == 1).any()
 
 
+def test_gaussians_that_no_view_of_an_epoch_saw_are_moved() -> None:
+    state = state_of(cloud(100, dtype=torch.float32))
+    density.hide_unseen(state)  # at the end of an epoch in whose midst all were made
+    assert (state.tensors["logit_opacities"].sigmoid() > density.DEAD).all()
+    state.tensors["density.seen"][30:] = 4
+    density.hide_unseen(state)
+    assert (state.tensors["density.seen"] == 0).all()
+    density.refine_mcmc(state, TrainConfig(cap=100), 5, torch.Generator().manual_seed(0))
+    moved = state.tensors["ids"] >= 100
+    assert moved[:30].all() and len(moved) == 100
+
+
 def test_classic_clones_splits_and_prunes() -> None:
     scene = cloud(100, dtype=torch.float32)
     logits, log_scales = scene.logit_opacities.clone().clamp_min(0), scene.log_scales.clone().fill_(-6.0)
