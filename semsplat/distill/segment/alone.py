@@ -3,8 +3,8 @@
 Gaussians at a border reach over it, and below what lies on them; in the scene nobody sees that. What the photos' views
 know decides: a pixel shows the selection, or what is behind it (there it must be empty), or what covers it (there it
 should be empty unless other views see it). First every Gaussian is cut back to where its points belong by these
-votes, what floats behind a flat thing is brought up to it (:mod:`.flat`), then all are fitted for a few steps to the
-silhouettes and colours.
+votes, what floats behind a surface is brought up to it (:mod:`.flat`, :mod:`.behind`), then all are fitted for a few
+steps to the silhouettes and colours.
 """
 
 import math
@@ -20,6 +20,7 @@ from ...splatting.camera import Camera
 from ...splatting.gaussians import Gaussians
 from ...splatting.project import rotations
 from ...splatting.splat import splat
+from .behind import brought_up
 from .clean import trimmed
 from .flat import flattened
 
@@ -62,8 +63,10 @@ def isolated(gaussians: Gaussians, selection: Bool[Tensor, " n"], cameras: Seque
     looks = [look for camera in _some(cameras) if (look := _look(gaussians, selection, camera)) is not None]
     if not looks:
         return trimmed(gaussians, selection)
-    start, moved = flattened(_cut(gaussians[selection], looks), [_window(look) for look in looks])
-    return _without_hidden(_fitted(start, looks, moved), looks)
+    windows = [_window(look) for look in looks]
+    flat, in_plane = flattened(_cut(gaussians[selection], looks), windows)
+    start, moved = brought_up(flat, windows)
+    return _without_hidden(_fitted(start, looks, in_plane | moved), looks)
 
 
 def _some(cameras: Sequence[Camera]) -> list[Camera]:

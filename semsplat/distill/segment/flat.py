@@ -1,7 +1,8 @@
 """A thing that is flat as a whole, like a painting or a rug: what lies behind its plane is brought up to it.
 
 Photos tell little about depth, so a fit leaves some of the Gaussians of a flat thing behind its surface, where they are
-seen through those in front. In the scene that looks right; in a file of its own they float.
+seen through those in front. In the scene that looks right; in a file of its own they float. :mod:`.behind` does it for
+any surface, less well: of a plane it is known where it is even where most of what is seen lies behind it.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ import math
 import torch
 
 from semsplat.distill.segment.alone import isolated
+from semsplat.distill.segment.behind import brought_up
 from semsplat.distill.segment.flat import flattened
 from semsplat.splatting import sh
 from semsplat.splatting.camera import Camera
@@ -123,3 +124,33 @@ def test_legs_and_round_things_stay() -> None:
     for thing in (table, round_, table[:5], table[:0]):
         found, moved = flattened(thing, cameras())
         assert not moved.any() and torch.equal(found.means, thing.means)
+
+
+def test_what_is_seen_through_a_corner_is_brought_up_to_it() -> None:
+    floor, below = sheet(0.8, 0.0, 0.08, RED), sheet(0.4, -0.2, 0.1, RED)
+    floor = floor.replace(logit_opacities=torch.ones(len(floor)))  # a third of what is behind is seen
+    turned = torch.tensor([0.5**0.5, 0.0, 0.5**0.5, 0.0])  # about y: the sheet stands, and looks along x
+    wall, behind = (
+        part.replace(means=part.means[:, [2, 1, 0]] + torch.tensor([-0.4, 0, 0.4]), quats=turned.repeat(len(part), 1))
+        for part in (floor, below)
+    )
+    thing = Gaussians.cat([floor, wall, below, behind])
+    kept = len(floor) + len(wall)
+    views = [camera for camera in cameras(16) if camera.center[0] > 0.5]
+    assert not flattened(thing, views)[1].any()  # it is no plane
+    found, moved = brought_up(thing, views)
+    assert not moved[:kept].any() and moved[kept:].float().mean() > 0.8
+    far = torch.minimum(thing.means[:, 2].abs(), (thing.means[:, 0] + 0.4).abs())
+    now = torch.minimum(found.means[:, 2].abs(), (found.means[:, 0] + 0.4).abs())
+    assert far[kept:].mean() > 0.15 and now[kept:].mean() < 0.06
+
+
+def test_what_is_round_keeps_its_shape() -> None:
+    make = torch.Generator().manual_seed(0)
+    ball = sheet(0.8, 0.0, 0.04, RED)
+    ball = ball.replace(
+        means=0.4 * torch.nn.functional.normalize(torch.randn(ball.means.shape, generator=make)),
+        log_scales=torch.full_like(ball.log_scales, math.log(0.03)),
+    )
+    found, moved = brought_up(ball, cameras())
+    assert moved.float().mean() < 0.1 and torch.equal(found.means[~moved], ball.means[~moved])
