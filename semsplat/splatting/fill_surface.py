@@ -18,7 +18,7 @@ from .sh import from_color
 FINE = 1.4  # pixels of the photos that a cell is wide, about
 GRID = 140  # cells on a side of a plane, at most
 COMPARED = 800  # cells on which photos are compared, about
-WEAK = 0.6  # coverage below which a surface is not there
+WEAK = 0.95  # coverage below which a surface is not there, or only the frayed end of one
 KNOWN = 2  # photos that must agree on a cell
 RIM = 2  # cells around what no photo sees that do not count: the thing's border and its shadow are there
 SUPPORT = 0.35  # of the border of unseen cells that must be known surface, and not air

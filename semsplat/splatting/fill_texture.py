@@ -5,6 +5,7 @@ import numpy as np
 RADIUS = 5  # cells: patches are (2 RADIUS + 1) squared
 SOURCES = 8000  # patches that are compared, at most
 PULL = 0.5  # of the weight of a known cell: how much an unseen one wants the colour that it came with
+SLOW = 12.0  # cells: standard deviation of the mean that counts as light
 LEAST = 60  # patches to choose from, else nothing is copied
 PLAIN = 0.012  # mean deviation of colours within patches below which a surface has no texture
 
@@ -16,7 +17,8 @@ def textured(colors: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.nd
     """
     size = 2 * RADIUS + 1
     frame = ((RADIUS, RADIUS), (RADIUS, RADIUS))
-    image, sure = np.pad(colors.astype(np.float32), (*frame, (0, 0))), np.pad(known & ~wanted, frame)
+    light = _light(colors, known | wanted)
+    image, sure = np.pad((colors - light).astype(np.float32), (*frame, (0, 0))), np.pad(known & ~wanted, frame)
     left = np.pad(wanted, frame)
     sources = _patches(image, sure, size)
     if sources is None or not wanted.any():
@@ -33,7 +35,18 @@ def textured(colors: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.nd
         image[rows, columns][mine] = best[mine]
         confidence[rows, columns][mine] = max(0.9 * confidence[rows, columns].mean(), 1e-3)
         left[rows, columns] = False
-    return image[RADIUS:-RADIUS, RADIUS:-RADIUS]
+    return np.clip(image[RADIUS:-RADIUS, RADIUS:-RADIUS] + light, 0.0, 1.0)
+
+
+def _light(colors: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """What changes slowly, which is the light and no texture: a patch of a lit place would stand out in a dim one."""
+    from scipy import ndimage
+
+    share = ndimage.gaussian_filter(there.astype(np.float64), SLOW, mode="constant")
+    mean = [
+        ndimage.gaussian_filter(np.where(there, part, 0.0), SLOW, mode="constant") for part in colors.transpose(2, 0, 1)
+    ]
+    return np.stack(mean, -1) / np.maximum(share, 1e-9)[..., None]
 
 
 def _patches(image: np.ndarray, sure: np.ndarray, size: int) -> np.ndarray | None:
