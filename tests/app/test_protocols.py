@@ -104,7 +104,7 @@ def test_lerf_ovs_in_space_has_the_known_answers(balls: Path, tmp_path: Path) ->
     lerf(label / "three_balls", 1, [("red ball", red[1][0]), ("blue ball", blue[0])])
     rows, said = run(balls, "lerf-ovs-3d", tmp_path / "lerf_ovs")
     reds, blues = [iou(seen(cameras[k], 0), red[k][1]) for k in (0, 1)], iou(seen(cameras[1], 2), blue[1])
-    whole, held_out = rows["all 2 photos"], rows["1 held out"]
+    whole, held_out = rows["threshold of its own, all 2 photos"], rows["threshold of its own, 1 held out"]
     assert whole["mIoU, known to be there"] == pytest.approx((sum(reds) + blues) / 3, abs=1e-3)
     assert held_out["mIoU, known to be there"] == pytest.approx(reds[0], abs=1e-3) and whole["Acc@.25"] == 1.0
     both = sum((seen(cameras[k], 0) & red[k][1]).sum() for k in (0, 1))
@@ -116,6 +116,9 @@ def test_lerf_ovs_in_space_has_the_known_answers(balls: Path, tmp_path: Path) ->
         whole["mIoU, asked in all"] == pytest.approx(expected, abs=1e-3) and expected < whole["mIoU, known to be there"]
     )
     assert "asked in all" in said and "fitted from" in said
+    counted = rows["as many pixels as are annotated, all 2 photos"]
+    areas = [seen(cameras[k], 0).sum() / red[k][1].sum() for k in (0, 1)]
+    assert max(areas) < 1.0 and counted["mIoU, known to be there"] >= whole["mIoU, known to be there"] - 0.02
 
 
 def test_lerf_ovs_in_pictures_says_what_flatters(balls: Path, tmp_path: Path) -> None:
