@@ -1,9 +1,10 @@
 """Poses found for photos that come without, against poses that are known: the bundled room and real captures.
 
 Real captures lie in $SEMSPLAT_CAPTURES and are left out where it names none: fox (its poses put aside; once more as a
-video that is made here), plush_photos (its author's own reconstruction), castle_photos and kitchen_photos (none
-are known: only how many were placed). Found poses are brought onto the known ones by one similarity (Umeyama 1991,
-over the places). With --steps, fox and the room are fitted from known and from found poses with equal steps.
+video that is made here), bear (96 photos: too many to match each with each), plush_photos (its author's own
+reconstruction), castle_photos and kitchen_photos (none are known: only how many were placed). Found poses are brought
+onto the known ones by one similarity (Umeyama 1991, over the places). With --steps, fox, bear and the room are fitted
+from known and from found poses with equal steps.
 """
 
 import json
@@ -47,7 +48,7 @@ def main() -> None:
             if not args.only or name in args.only:
                 rows[name] = placed(name, work / name, make)
                 told(rows[name])
-                if args.steps and name in ("room", "fox"):
+                if args.steps and name in ("room", "fox", "bear"):
                     rows[name] |= fitted(work / name, rows[name].pop("given"), args.steps)
                 rows[name].pop("given", None)
     emit("photos_poses", {"sets": rows}, table(rows), args.save)
@@ -71,6 +72,8 @@ def sets(quick: bool) -> dict[str, Callable[[Path], tuple[Path, Known, Path | No
     fox = captures / "fox"
     found["fox"] = lambda folder: (copied(fox, folder, 1), known(load(fox)), fox)
     found["fox_video"] = lambda folder: (filmed(fox, folder), by_frame(fox), None)
+    bear = captures / "bear"
+    found["bear"] = lambda folder: (copied(bear, folder, 1), known(load(bear)), bear)
     found["plush_photos"] = lambda folder: (captures / "plush_photos", reference(captures / "plush_photos"), None)
     for name in ("castle_photos", "kitchen_photos"):
         found[name] = lambda folder, name=name: (captures / name, {}, None)

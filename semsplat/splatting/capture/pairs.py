@@ -14,6 +14,7 @@ EXHAUSTIVE = 60  # photos: up to so many, each is matched with each
 ALIKE = 20  # partners of a photo among those that look most like it
 NEAR = 8  # partners of a photo among those nearest in place
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16)  # distances in a video, in frames that were chosen
+AGAIN = 60  # partners by looks of a photo that could not be placed with those
 CLOSING = 4  # partners of a frame of a video by looks: where the camera came back
 WORDS = 64  # of the vocabulary
 _ROUNDS = 12  # of k-means
@@ -66,6 +67,17 @@ def chosen(
         if looks is not None:
             pairs |= nearest(1.0 - looks @ looks.T, CLOSING if video else ALIKE)
     return sorted(pairs, key=lambda pair: (pair[0] // 16, pair[1] // 16, pair))
+
+
+def further(
+    tried: Iterable[tuple[int, int]], left: Sequence[int], looks: Float[np.ndarray, "n d"], partners: int = AGAIN
+) -> list[tuple[int, int]]:
+    """Pairs that were not tried: the photos that are left, each with the ``partners`` that look most like it."""
+    alike = looks[list(left)] @ looks.T
+    alike[range(len(left)), list(left)] = -np.inf
+    order = np.argsort(-alike, axis=1, kind="stable")[:, : min(partners, len(looks) - 1)]
+    found = {(min(i, j), max(i, j)) for i, row in zip(left, order.tolist(), strict=True) for j in row}
+    return sorted(found - set(tried))
 
 
 def expected(count: int, video: bool) -> int:

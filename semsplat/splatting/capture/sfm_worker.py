@@ -37,9 +37,13 @@ def main(order: Path) -> None:
         _try(colmap, folder, job)
         return
     _extract(colmap, folder, job)
-    listed = _pairs(colmap, folder, job)
+    looks = _looks(colmap, folder, job)
+    listed = pairs.chosen(job["video"], [copy["place"] for copy in job["copies"]], looks)
     _match(colmap, folder, job, listed)
     facts = _map(colmap, folder, job)
+    if looks is not None and (more := _further(job, listed, facts, looks)):
+        _match(colmap, folder, job, more)
+        facts = _map(colmap, folder, job)
     facts["still"] = _still(colmap, folder, job, listed)
     (Path(job["out"]) / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -112,17 +116,11 @@ def _cameras(colmap: Any, folder: Path, job: Job) -> tuple[dict[str, list[str]],
     return missing, numbers
 
 
-def _pairs(colmap: Any, folder: Path, job: Job) -> list[tuple[int, int]]:
-    """The pairs to match, by the photos' places in the job's list."""
-    copies, looks = job["copies"], None
-    if job["video"] or len(copies) > pairs.EXHAUSTIVE:
-        looks = _looks(colmap, folder, copies)
-    return pairs.chosen(job["video"], [copy["place"] for copy in copies], looks)
-
-
-def _looks(colmap: Any, folder: Path, copies: list[Job]) -> np.ndarray:
-    """A vector for each photo: see :func:`pairs.vlad`."""
-    random = np.random.default_rng(0)
+def _looks(colmap: Any, folder: Path, job: Job) -> np.ndarray | None:
+    """A vector for each photo, see :func:`pairs.vlad`; None where all are matched with all."""
+    copies, random = job["copies"], np.random.default_rng(0)
+    if len(copies) <= pairs.EXHAUSTIVE and not job["video"]:
+        return None
     with colmap.Database.open(folder / _DATABASE) as database:
         ids = _ids(database, copies)
 
@@ -140,6 +138,12 @@ def _looks(colmap: Any, folder: Path, copies: list[Job]) -> np.ndarray:
             if number % PHOTOS_AT_A_TIME == 0:
                 child.tell("stage", "comparing", number + 1, len(copies))
     return np.stack(result)
+
+
+def _further(job: Job, listed: list[tuple[int, int]], facts: Job, looks: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs to try for the photos that could not be placed with those that were chosen."""
+    left = [number for number, copy in enumerate(job["copies"]) if copy["file"] not in facts.get("placed", {})]
+    return pairs.further(listed, left, looks) if left else []
 
 
 def _ids(database: Any, copies: list[Job]) -> dict[int, int]:

@@ -33,6 +33,16 @@ def test_many_photos_are_matched_with_those_that_look_alike():
     assert 0.5 < len(found) / pairs.expected(count, False) < 2
 
 
+def test_photos_that_are_left_are_matched_with_more():
+    looks = np.eye(10, dtype=np.float32)
+    looks[3, 7] = 0.5  # 3 looks a little like 7, which was not tried
+    tried = [(0, 3), (3, 4), (2, 8)]
+    assert pairs.further(tried, [3], looks, partners=1) == [(3, 7)]
+    found = pairs.further(tried, [3, 8], looks, partners=99)
+    assert found == sorted({(min(i, j), max(i, j)) for i in (3, 8) for j in range(10) if i != j} - set(tried))
+    assert pairs.further(tried, [], looks) == []
+
+
 def test_a_video_is_matched_in_its_order_and_where_it_came_back():
     count = 40
     looks = np.eye(count, dtype=np.float32)
