@@ -12,6 +12,7 @@ from torch import Tensor
 from ..splatting.edit import Edit, Move, Opacity, Rotate, pivot
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import rows_of
+from .browser import camera_of
 from .carrying import foot
 from .layers import Rgb
 from .page import Page
@@ -21,6 +22,7 @@ from .trial import Trial
 
 PLACE = "/moving"  # node that has the place; the Gaussians are below it
 MOST = 150_000  # Gaussians that are seen while they move; larger parts of a scene move when one lets go
+LEAST = 0.12  # size of the handles, of the distance from where one stands: small things need something to take hold of
 AROUND = 1.35  # size of the handles, of half the thing's diagonal: Gaussians would hide smaller ones
 
 
@@ -56,7 +58,7 @@ class Lifted:
         self._ids, self._center = ids, np.array(pivot(gaussians, ids))
         scene = page.client.scene
         if handles:
-            size = AROUND * extent(part.means.cpu())[1]
+            size = max(AROUND * extent(part.means.cpu())[1], LEAST * self._away())
             self._place = scene.add_transform_controls(PLACE, scale=size, depth_test=False, position=self._center)
             self._place.on_update(self._dragging)
             page.solids.add(PLACE)
@@ -66,6 +68,11 @@ class Lifted:
             self._show(part, trial)
             page.look.trial = (Opacity(ids, 0.0),)
         self.place(trial)
+
+    def _away(self) -> float:
+        """From the page's camera to what is taken out, world units."""
+        camera = camera_of(self._page.client)
+        return 0.0 if camera is None else float(np.linalg.norm(camera.center.numpy() - self._center))
 
     def place(self, trial: Trial) -> None:
         """Show what is out where the trial has it."""
