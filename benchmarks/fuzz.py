@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import arguments, emit
+from common import RESULTS, arguments, emit
 
 from semsplat.splatting import formats
 from semsplat.splatting.errors import InputError
@@ -208,12 +208,14 @@ def child(reader: str, first: int, last: int, folder: Path) -> None:
     for number in range(first, last):
         suffix, data = input_of(reader, number, seeds)
         path = folder / f"{number}{suffix}"
+        opened = folder / FOLDER if reader == FOLDER else path  # that one is known by its name alone
         path.write_bytes(data)
+        opened.write_bytes(data)
         before, problem = peak(anew=True), ""
         signal.setitimer(signal.ITIMER_PROF, LONGEST)
         start = time.process_time()
         try:
-            if not bool(formats.read(path).is_finite().all()):
+            if not bool(formats.read(opened).is_finite().all()):
                 problem = "numbers that are not finite"
         except InputError as error:
             refused += 1
@@ -273,17 +275,19 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the inputs with which something was wrong")
     wanted = parser.parse_args()
     inputs = min(wanted.inputs, 60) if wanted.quick else wanted.inputs
-    result: dict[str, Any] = {}
+    saved = RESULTS / "fuzz.json"  # the other readers' rows stay
+    result: dict[str, Any] = json.loads(saved.read_text())["readers"] if wanted.save and saved.is_file() else {}
     lines = [f"{'':16}{'inputs':>8}{'refused':>9}{'wrong':>7}{'slowest s':>11}{'memory MB':>11}"]
     with tempfile.TemporaryDirectory() as temporary:
         for reader in wanted.readers:
-            one = fuzz(reader, inputs, (wanted.keep or Path(temporary)) / reader.strip(".").replace(" ", "-"))
-            result[reader] = one
-            lines.append(
-                f"{reader:16}{one['inputs']:8,}{one['refused']:9,}{len(one['wrong']):7}"
-                f"{one['slowest_seconds']:11.3f}{one['memory_megabytes']:11.1f}"
-            )
-            lines += [f"    input {case['input']}: {case['problem']}" for case in one["wrong"][:5]]
+            folder = (wanted.keep or Path(temporary)) / reader.strip(".").replace(" ", "-")
+            result[reader] = fuzz(reader, inputs, folder)
+    for reader, one in sorted(result.items()):
+        lines.append(
+            f"{reader:16}{one['inputs']:8,}{one['refused']:9,}{len(one['wrong']):7}"
+            f"{one['slowest_seconds']:11.3f}{one['memory_megabytes']:11.1f}"
+        )
+        lines += [f"    input {case['input']}: {case['problem']}" for case in one["wrong"][:5]]
     emit("fuzz", {"readers": result}, lines, wanted.save)
     return 1 if any(one["wrong"] for one in result.values()) else 0
 
