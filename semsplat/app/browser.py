@@ -5,6 +5,7 @@ Private parts of viser 1.1.1 are checked when a server starts. Where one is miss
 """
 
 import contextlib
+import functools
 import itertools
 import json
 import time
@@ -62,6 +63,7 @@ class Server:
         self.notes: list[str] = []  # sentences: what this page cannot do, and why
         self._turns = itertools.count(time.time_ns() // 1000)  # grows over restarts too: pages keep the newest
         self._private = self._check_private_parts(viser.__version__)
+        _keep_icons()
         self._close_the_tunnel()
         if self._private:
             self.viser._websock_server.queue_message(_script(PAGE.read_text("utf-8")))
@@ -282,6 +284,17 @@ def _size(value: Any) -> int:
     if isinstance(value, np.ndarray):
         return value.nbytes
     return len(value) if isinstance(value, str | bytes) else 8
+
+
+def _keep_icons() -> None:
+    """Every icon is read once: viser keeps 32, a panel has more, and each reading opens an archive of thousands."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from viser import _gui_api, _gui_handles, _icons
+
+        if _icons.svg_from_icon.cache_parameters()["maxsize"] is not None:
+            kept = functools.cache(_icons.svg_from_icon.__wrapped__)
+            for user in (_icons, _gui_api, _gui_handles):
+                vars(user)["svg_from_icon"] = kept
 
 
 @contextlib.contextmanager

@@ -52,6 +52,20 @@ def test_where_others_can_come_in_the_link_holds_a_token(host, token):
         viewer.stop()
 
 
+def test_icons_are_read_once(viewer):
+    """A panel has more than the 32 that viser keeps, and each reading goes through its whole archive."""
+    from viser import _gui_api, _gui_handles
+
+    viewer.start()
+    read, names = _gui_api.svg_from_icon, [f"letter-{chr(ord('a') + at)}" for at in range(26)]
+    names += [f"square-{name}" for name in names]
+    assert read is _gui_handles.svg_from_icon
+    first = [read(name) for name in names]
+    misses = read.cache_info().misses
+    assert [read(name) for name in names] == first and all("<svg" in icon for icon in first)
+    assert read.cache_info().misses == misses
+
+
 def test_it_can_be_served_on_the_other_internet_protocol():
     viewer = Viewer(Session(three_balls(5)), host="::1", port=0)
     try:
