@@ -21,7 +21,7 @@ from semsplat.splatting.gaussians import Gaussians
 
 FOUND = 0.5  # IoU from which a thing counts as found
 BLOCK = 8  # pixels: wrong labels come in squares
-MINUTES = 3.0  # for fitting a scene where none is in the working folder
+STEPS = 5000  # of a fit, where there is none in the working folder: no clock, so that others find the same
 
 
 def command(*arguments: object) -> float:
@@ -36,7 +36,7 @@ def command(*arguments: object) -> float:
 def fitted(folder: Path, source: Path, *options: object) -> Path:
     """A fitted scene in ``folder``, fitted now if there is none."""
     if not (folder / "metrics.json").is_file():
-        command("train", source, "-o", folder, "--minutes", MINUTES, "--overwrite", *options)
+        command("train", source, "-o", folder, "--steps", STEPS, "--overwrite", *options)
     return folder
 
 
