@@ -15,7 +15,19 @@ import torch
 from semsplat.app.bench.clock import LOAD, machine, one_thread
 from semsplat.app.bench.scenes import Views, shell
 
-__all__ = ["RESULTS", "Views", "arguments", "captured", "emit", "machine", "one_thread", "shell", "spread_of", "timed"]
+__all__ = [
+    "RESULTS",
+    "Views",
+    "arguments",
+    "captured",
+    "emit",
+    "machine",
+    "one_thread",
+    "saved",
+    "shell",
+    "spread_of",
+    "timed",
+]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -60,6 +72,12 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a smoke test in seconds; its figures mean nothing")
     parser.add_argument("--save", action="store_true", help="also write benchmarks/results/")
     return parser
+
+
+def saved(name: str) -> dict[str, Any]:
+    """The committed record, whose other rows stay when some are measured anew; empty when there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def emit(name: str, result: dict[str, Any], lines: Sequence[str], save: bool) -> None:

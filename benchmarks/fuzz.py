@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, arguments, emit
+from common import arguments, emit, saved
 
 from semsplat.splatting import formats
 from semsplat.splatting.errors import InputError
@@ -275,8 +275,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the inputs with which something was wrong")
     wanted = parser.parse_args()
     inputs = min(wanted.inputs, 60) if wanted.quick else wanted.inputs
-    saved = RESULTS / "fuzz.json"  # the other readers' rows stay
-    result: dict[str, Any] = json.loads(saved.read_text())["readers"] if wanted.save and saved.is_file() else {}
+    result: dict[str, Any] = saved("fuzz").get("readers", {}) if wanted.save else {}
     lines = [f"{'':16}{'inputs':>8}{'refused':>9}{'wrong':>7}{'slowest s':>11}{'memory MB':>11}"]
     with tempfile.TemporaryDirectory() as temporary:
         for reader in wanted.readers:

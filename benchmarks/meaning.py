@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
-from common import RESULTS, arguments, machine
+from common import RESULTS, arguments, machine, saved
 
 PARTS = ("room", "noisy", "cape", "deeplab")
 
@@ -32,8 +32,7 @@ def main() -> None:
     torch.set_num_threads(1)  # the kernels have the cores
     options.pictures.mkdir(parents=True, exist_ok=True)
     options.work.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / "meaning.json"
-    before = json.loads(path.read_text()) if options.save and path.is_file() else {}
+    path, before = RESULTS / "meaning.json", saved("meaning") if options.save else {}
     result = {**before, "benchmark": "meaning", "command": "python benchmarks/meaning.py --save", **machine()}
     for name in options.only:
         print(f"== {name}", file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import arguments, emit
+from common import arguments, emit, saved
 from PIL import Image
 
 from semsplat import assets
@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         work = args.work or Path(scratch)
-        rows = {}
+        rows: dict[str, dict[str, Any]] = saved("photos_poses").get("sets", {}) if args.save else {}
         for name, make in sets(args.quick).items():
             if not args.only or name in args.only:
                 rows[name] = placed(name, work / name, make)
