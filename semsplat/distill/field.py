@@ -69,6 +69,11 @@ class FeatureField:
         norms, products = self.norms(codes), codes @ (self.decoder.to(texts) @ texts.T).to(codes)
         return torch.where(norms > tiny, products.to(kind) / norms.clamp_min(tiny), 0.0)
 
+    def nearest(self, codes: Float[Tensor, "*b d"], texts: Float[Tensor, "k c"]) -> Int64[Tensor, "*b"]:
+        """Which of the texts has the largest cosine: the length of a feature does not matter for that."""
+        texts = torch.nn.functional.normalize(texts.to(codes.device, _full(codes)), dim=-1)
+        return (codes @ (self.decoder.to(texts) @ texts.T).to(codes)).max(-1).indices  # argmax takes longer
+
 
 def _full(codes: Tensor) -> torch.dtype:
     """What is computed of codes: float32 of those in half precision."""

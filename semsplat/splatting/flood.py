@@ -11,14 +11,15 @@ from ._kernels import paths
 def flood(
     starts: Int64[np.ndarray, " n_and_one"],
     neighbours: Int32[np.ndarray, " m"],
-    steps: Float32[np.ndarray, " m"],
+    lengths: Float32[np.ndarray, " m"],
+    step: float,
     entries: Float[Tensor, " n"],
     seeds: Int64[Tensor, " k"],
 ) -> Float[Tensor, " n"]:
     """For each node, over all ways from the seeds, the least highest step or entry; inf where no way leads.
 
     Args:
-        starts, neighbours, steps: joints of each node, both ways (CSR), and the cost of each.
+        starts, neighbours, lengths: joints of each node, both ways (CSR). step: cost of a joint, for its length.
         entries: cost of entering each node; inf: never entered.
     """
     costs = np.empty(len(entries), np.float32)
@@ -26,5 +27,7 @@ def flood(
     high = entries.float().contiguous().numpy()
     begun = seeds.contiguous().numpy()
     heap = np.empty(room, np.float32), np.empty(room, np.int32)
-    paths.flood(starts, neighbours, steps, high, begun, *heap, np.empty(len(high) + 1, np.int32), costs)
+    paths.flood(
+        starts, neighbours, lengths, np.float32(step), high, begun, *heap, np.empty(len(high) + 1, np.int32), costs
+    )
     return torch.from_numpy(costs)

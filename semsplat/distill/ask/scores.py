@@ -162,7 +162,7 @@ def _nearest(
     field: FeatureField, classes: Float[Tensor, "k c"], own: Int64[Tensor, " m"], codes: Float[Tensor, "*b d"]
 ) -> Bool[Tensor, "*b"]:
     """Whether the class that is nearest to codes is one of ``own``."""
-    return torch.isin(field.scores(codes, classes).argmax(-1), own.to(codes.device))
+    return torch.isin(field.nearest(codes, classes), own.to(codes.device))
 
 
 def _cosines(

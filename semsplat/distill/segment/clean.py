@@ -47,7 +47,8 @@ def parts(graph: Graph, selection: Bool[Tensor, " n"], touching: float) -> Int64
     among.data = (among.data >= touching).astype(np.float32)
     among.eliminate_zeros()
     label = torch.full((len(graph),), -1, dtype=torch.int64)
-    label[rows] = torch.from_numpy(connected_components(among, directed=False)[1].astype(np.int64))
+    # All joints go both ways, so strong parts are the parts; scipy would transpose it all to find that out.
+    label[rows] = torch.from_numpy(connected_components(among, connection="strong")[1].astype(np.int64))
     return label
 
 

@@ -47,10 +47,11 @@ class Graph:
     def __len__(self) -> int:
         return len(self.surface.mass)
 
-    def links(self, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(starts, neighbours, costs) of each Gaussian's joints, both ways; a cost is ``step`` times the distance."""
+    @property
+    def links(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(starts, neighbours, distances) of each Gaussian's joints, both ways."""
         starts, neighbours, _ = self._both_ways
-        return starts, neighbours, step * self._distances
+        return starts, neighbours, self._distances
 
     @cached_property
     def contacts(self) -> "csr_array":

@@ -6,7 +6,7 @@ as a tolerance allows. It grows for all tolerances at once: a Gaussian's order i
 from the seeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -50,18 +50,18 @@ class Kinds:
         That is much sharper than those of the Gaussians there, of which the border ones make up for each other.
         """
         turn = turning(field)
-        features = codes @ turn
-        units = torch.nn.functional.normalize(features, dim=-1)
-        meant, others = [features[:0]], [features[:0]]
+        nothing = codes[:0] @ turn
+        meant, others = [nothing], [nothing]
         for one in evidence:
             for weights, found in ((one.inside, meant), (one.outside, others)):
-                under = weights > (0.0 if one.point else 0.01 * weights.max())
-                if under.any() and one.point:
-                    found.append(torch.nn.functional.normalize(weights[under] @ features[under], dim=-1)[None])
-                elif under.any():
-                    found.append(clusters(units[under], weights[under]))
+                under = torch.nonzero(weights > (0.0 if one.point else 0.01 * weights.max()))[:, 0]
+                features = codes[under] @ turn
+                if len(under) and one.point:
+                    found.append(torch.nn.functional.normalize(weights[under] @ features, dim=-1)[None])
+                elif len(under):
+                    found.append(clusters(torch.nn.functional.normalize(features, dim=-1), weights[under]))
         classes = class_codes(len(field.memory.get("names", ()))) if field.teacher in HALFWAY else torch.zeros(0, 0)
-        turned = (torch.linalg.pinv(turn) @ field.decoder.cpu() @ classes.T).T if len(classes) else features[:0]
+        turned = (torch.linalg.pinv(turn) @ field.decoder.cpu() @ classes.T).T if len(classes) else nothing
         return cls(turn, torch.cat(meant), torch.cat(others), turned)
 
     def distances(self, codes: Float[Tensor, "*b d"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
@@ -84,7 +84,7 @@ class Kinds:
         """
         if len(self.classes) and tolerance in HALFWAY.values():
             own = (self.meant @ self.classes.T).argmax(-1)
-            return lambda codes: torch.isin((codes @ (self.turn @ self.classes.T)).argmax(-1), own)
+            return lambda codes: torch.isin((codes @ (self.turn @ self.classes.T)).max(-1).indices, own)
 
         def decide(codes: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b"]:
             distance, other = self.distances(codes)
@@ -93,10 +93,21 @@ class Kinds:
         return decide
 
 
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """When each Gaussian joins as the tolerance grows."""
+
+    order: Float[Tensor, " n"]  # up to ``reach``; inf for later ones and for those that never do
+    natural: float  # tolerance in the widest gap
+    kinds: Kinds  # what was meant
+    reach: float = 1.0
+    far: Callable[[], Float[Tensor, " n"]] | None = None  # the whole order: most of the work, and seldom asked for
+
+
 def by_field(
     gaussians: Gaussians, graph: Graph, field: FeatureField, evidence: Sequence[Evidence], size: Size
-) -> tuple[Float[Tensor, " n"], float, Kinds]:
-    """(order, tolerance, kinds): when each Gaussian joins as the tolerance grows, the natural gap, what is meant.
+) -> Grown:
+    """Grow over the graph from what the prompts' features are like.
 
     A ``group`` is all that is alike, wherever it is; a ``thing`` hangs together; a ``part`` is what is most alike.
     Order is the cosine distance, for things and parts the highest on the way, with steps between unlike neighbours
@@ -115,13 +126,21 @@ def by_field(
     entries = torch.where((known > 0) & (distance <= other), distance, torch.inf)
     seeds = torch.stack([_seeds(distance, one.inside) for one in evidence if one.inside.any()]).any(0)  # of each prompt
     entries[seeds] = distance[seeds]
-    if size != "group":
-        entries = flood(*graph.links(STEP), entries, torch.nonzero(seeds)[:, 0])
-    order = torch.where(entries.isfinite(), entries.clamp_max(1.0), torch.inf)
+
+    def order(most: float) -> Float[Tensor, " n"]:
+        cost = torch.where(entries <= most, entries, torch.inf)
+        if size != "group":
+            cost = flood(*graph.links, STEP, cost, torch.nonzero(seeds)[:, 0])
+        return torch.where(cost.isfinite(), cost.clamp_max(1.0), torch.inf)
+
     if field.teacher in HALFWAY and size != "part":
-        return order, HALFWAY[field.teacher], kinds
-    found = natural(order, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size)
-    return order, min(found, HALFWAY.get(field.teacher, 1.0)), kinds  # a part of a class is no more than the class
+        natural = HALFWAY[field.teacher]
+        return Grown(order(natural), natural, kinds, natural, lambda: order(torch.inf))
+    whole = order(torch.inf)
+    found = natural_gap(whole, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size)
+    return Grown(
+        whole, min(found, HALFWAY.get(field.teacher, 1.0)), kinds
+    )  # a part of a class is no more than the class
 
 
 def turned(gaussians: Gaussians, field: FeatureField) -> Float[Tensor, "n d"]:
@@ -170,7 +189,7 @@ def _seeds(distance: Float[Tensor, " n"], weights: Float[Tensor, " n"]) -> Bool[
     return seeds
 
 
-def natural(order: Float[Tensor, " n"], mass: Float[Tensor, " n"], meant: Float[Tensor, " n"], size: Size) -> float:
+def natural_gap(order: Float[Tensor, " n"], mass: Float[Tensor, " n"], meant: Float[Tensor, " n"], size: Size) -> float:
     """The tolerance in the widest gap, over which what is selected grows least (in logarithms of both).
 
     Only tolerances are asked that hold most of the prompt itself. A part is the widest gap below that one, if any.

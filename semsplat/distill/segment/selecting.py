@@ -1,7 +1,8 @@
 """From prompts to a selection, without any knowledge of scenes, windows or files: what a page calls at every click."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -32,11 +33,15 @@ LOUD = 50.0  # clicks and strokes beside a box or a mask count that much more th
 class Selected:
     """A selection, and what is needed to slide its tolerance: no question is asked again for that."""
 
-    order: Float[Tensor, " n"]  # the tolerance in [0, 1] from which on each Gaussian belongs; inf: never
+    order: Float[
+        Tensor, " n"
+    ]  # the tolerance in [0, 1] from which on each Gaussian belongs; inf: never, or after reach
     tolerance: float  # that was used: given, or the natural one
     natural: float  # the tolerance that was found
     way: str  # how it was found: outline, masks, field or tree
     kinds: Kinds | None = None  # features that were meant; None: features did not decide
+    reach: float = 1.0  # so far the order is known
+    far: Callable[[], Float[Tensor, " n"]] | None = None  # makes all of it
 
     @property
     def selection(self) -> Bool[Tensor, " n"]:
@@ -45,7 +50,12 @@ class Selected:
 
     def at(self, tolerance: float) -> Bool[Tensor, " n"]:
         """The Gaussians that belong at another tolerance, 0 to 1; larger ones only add."""
-        return self.order <= tolerance
+        return (self.order if tolerance <= self.reach else self.whole) <= tolerance
+
+    @cached_property
+    def whole(self) -> Float[Tensor, " n"]:
+        """The order for all tolerances; made when one is asked for that needs it."""
+        return self.far() if self.far is not None else self.order
 
     def alike(self, tolerance: float | None = None) -> Alike | None:
         """Whether codes are what is meant, where a field decided: for :class:`.refine.Outlines`."""
@@ -86,17 +96,20 @@ def select(
     graph = graph if graph is not None else graphs.build(gaussians, (), field)
     if len(graph) != len(gaussians):
         raise ValueError(f"The graph is of {len(graph)} Gaussians, not of these {len(gaussians)}.")
-    kinds = None
+    grown = None
     if teacher is not None and field is not None and not any(isinstance(prompt, MaskPrompt) for prompt in prompts):
         way, (order, natural) = "masks", by_masks(gaussians, graph, field, teacher, prompts, size, cameras)
     elif any(one.outlines for one in evidence):
         way, (order, natural) = "outline", _within(graph, evidence)
     elif field is not None and (field.teacher not in LOOKS or size == "group"):
-        way, (order, natural, kinds) = "field", by_field(gaussians, graph, field, evidence, size)
+        grown = by_field(gaussians, graph, field, evidence, size)
+        way, order, natural = "field", grown.order, grown.natural
     else:
         way, (order, natural) = "tree", by_tree(graph.tree, graph.surface.mass, evidence, size)
         order = _parted(graph, order, natural, evidence)
-    selected = Selected(order, natural if tolerance is None else tolerance, natural, way, kinds)
+    selected = Selected(order, natural if tolerance is None else tolerance, natural, way)
+    if grown is not None:
+        selected = replace(selected, kinds=grown.kinds, reach=grown.reach, far=grown.far)
     if not selected.selection.any():
         raise InputError("Nothing was found there; raise the tolerance, or point at the thing in another view.")
     return selected

@@ -6,13 +6,13 @@ from . import jit
 
 
 @jit
-def flood(starts, neighbours, steps, entries, begun, heap_costs, heap_nodes, under, costs):
+def flood(starts, neighbours, lengths, step, entries, begun, heap_costs, heap_nodes, under, costs):
     """``costs[i]``: over all ways from where it ``begun`` to i, the least highest cost of a step or an entry.
 
     Water that rises in a landscape (Dijkstra's algorithm with max for plus), on a binary heap.
 
     Args:
-        starts, neighbours, steps: (n + 1,), (m,), (m,) joints of each node and what it costs to go over them.
+        starts, neighbours, lengths: (n + 1,), (m,), (m,) joints of each node. step: cost of a joint, for its length.
         entries: (n,) what it costs to enter a node; inf: never. begun: (k,) nodes where it begins.
         heap_costs, heap_nodes: room for m + k numbers each. under: room for n numbers.
         costs: (n,), written; inf where no way leads.
@@ -35,7 +35,7 @@ def flood(starts, neighbours, steps, entries, begun, heap_costs, heap_nodes, und
             top -= 1
             for k in range(starts[node], starts[node + 1]):
                 other = neighbours[k]
-                reached = max(level, entries[other], steps[k])
+                reached = max(level, entries[other], step * lengths[k])
                 if reached < costs[other]:
                     costs[other] = reached
                     if reached == level:

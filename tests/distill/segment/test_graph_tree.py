@@ -30,7 +30,7 @@ def test_flood_is_the_least_highest_step() -> None:
     entries = torch.rand(30, generator=torch.Generator().manual_seed(5))
     entries[7] = torch.inf
     seeds = torch.tensor([3, 11])
-    found = flood(*graph.links(0.2), entries, seeds)
+    found = flood(*graph.links, 0.2, entries, seeds)
     cost = torch.full((30, 30), torch.inf)
     for (a, b), step in zip(graph.pairs.tolist(), (0.2 * graph.distance).tolist(), strict=True):
         cost[a, b] = cost[b, a] = step
@@ -122,7 +122,7 @@ def test_k_means_leaves_accidents_out() -> None:
 @pytest.mark.parametrize("size", ["part", "thing"])
 def test_the_natural_tolerance_lies_in_the_gap(size: str) -> None:
     order = torch.cat([0.01 + 0.04 * torch.rand(50), 0.5 + 0.5 * torch.rand(50)])
-    assert 0.04 < grow.natural(order, torch.ones(100), torch.ones(100) * (order < 0.1), "thing") < 0.55
+    assert 0.04 < grow.natural_gap(order, torch.ones(100), torch.ones(100) * (order < 0.1), "thing") < 0.55
 
 
 def test_floaters_go() -> None:

@@ -115,8 +115,8 @@ def test_a_click_means_what_its_pixel_shows_and_not_all_that_shines_through() ->
     codes = gaussians.features.clone()
     codes[behind, :3] = torch.tensor([[1.0, 0.0, 0.1], [-0.9, 0.0, 0.0]])
     gaussians = gaussians.replace(features=codes)
-    order, natural, _ = by_field(gaussians, graph, field, [Evidence(shines, 0 * shines, False, point=True)], "thing")
-    assert iou(order <= natural, what == RED) > 0.9
+    grown = by_field(gaussians, graph, field, [Evidence(shines, 0 * shines, False, point=True)], "thing")
+    assert iou(grown.order <= grown.natural, what == RED) > 0.9
 
 
 def test_annotations_are_cut_halfway() -> None:
@@ -124,6 +124,8 @@ def test_annotations_are_cut_halfway() -> None:
     gaussians, what, graph, field = with_field()
     thing = segment.select(gaussians, [click(RED_BALL)], graph, dataclasses.replace(field, teacher="labels"))
     assert thing.natural == 0.5 and iou(thing.selection, what == RED) > 0.9
+    assert (thing.at(1.0) >= thing.selection).all() and thing.at(1.0).sum() > thing.selection.sum()
+    assert torch.equal(thing.whole <= 0.5, thing.selection), "only made when it is asked for, and then the same"
     part = segment.select(
         gaussians, [click(RED_BALL)], graph, dataclasses.replace(field, teacher="labels"), size="part"
     )
