@@ -1,8 +1,10 @@
 """One page in a real browser, and what a visitor does with it."""
 
+import collections
 import contextlib
 import io
 import time
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ PATIENCE = 90.0  # seconds after which something will not happen any more
 ON_VIEW = ("Show", "Compare", "Dark page", "All components")  # inputs of that tab
 PLACES = ((-1.2, -1.0, 0.0), (0.0, 0.0, 0.0), (1.2, 2.0, 0.0))
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+ARGUMENTS += ["--disable-gpu"]  # without one, the page is put together faster directly than by SwiftShader
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 # True once all splats are there, faded in, and two more frames were drawn (viser draws on demand).
@@ -45,9 +48,8 @@ class Page:
         self.viewer = viewer
         self.errors = []
         before = set(viewer.pages)  # some may be on their way out
-        self.context = new_context(chromium, **options)
-        self.tab = self.context.new_page()
-        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.kept, self.tab = come(chromium, **options)
+        self.tab.on("pageerror", self.broke)
         self.tab.goto(address or viewer.server.url + "/?fixedDpr=0.5")
         until(lambda: set(viewer.pages) - before)
         self.settle()
@@ -59,6 +61,9 @@ class Page:
         until(lambda: self.tab.evaluate(PAINTED, len(self.viewer.splats)))
         self.tab.wait_for_function("() => window.__viserPointer?.hasSceneClickFilter()")
         until(lambda: not self.tab.get_by_text("Software WebGL rendering detected").count())  # it covers the scene
+
+    def broke(self, error):
+        self.errors.append(str(error))
 
     @property
     def visitor(self):
@@ -73,13 +78,23 @@ class Page:
 
     def color(self, place):
         """Mean colour, 0 to 1, of 5 x 5 pixels around a point of the world, once painted."""
-        self.tab.evaluate(PAINTED, len(self.viewer.splats))
-        picture = np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"))
-        x, y = (round(v) for v in self.where(place))
-        return torch.tensor(picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3).mean(0) / 255.0).float()
+        (color,) = self.colors([place])
+        return color
 
-    def colors(self):
-        return [self.color(place) for place in PLACES]
+    def colors(self, places=PLACES):
+        """The colours at several points, of one picture of the page."""
+        picture = self.shot()
+        found = []
+        for place in places:
+            x, y = (round(v) for v in self.where(place))
+            around = picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3)
+            found.append(torch.tensor(around.mean(0) / 255.0).float())
+        return found
+
+    def shot(self):
+        """What is seen, once painted."""
+        self.tab.evaluate(PAINTED, len(self.viewer.splats))
+        return np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"))
 
     def moved(self, before):
         """How far each of the three colours is from what it was."""
@@ -155,17 +170,54 @@ class Page:
         try:
             yield other
         finally:
-            other.context.close()
+            other.leave()
             until(lambda: len(self.viewer.pages) == before)
         assert not other.errors
 
     def text(self):
         return self.tab.locator("body").inner_text()
 
+    def leave(self):
+        leave(self.kept, self.tab)
+        self.tab.remove_listener("pageerror", self.broke)
+
     def close(self):
-        self.context.close()
+        self.leave()
         until(lambda: len(self.viewer.pages) == 0)
         assert not self.errors
+
+
+# Tabs that nobody is in, by the options of their contexts. Most of what opening a page takes is compiling viser's
+# script, which a tab has already that showed it before; of its last visitor it keeps nothing.
+FREE = collections.defaultdict(list)
+
+
+def come(chromium, **options):
+    """A tab of a context of its own, and the list in which it waits for its next visitor."""
+    kept = FREE[id(chromium), repr(sorted(options.items()))]
+    return kept, kept.pop() if kept else new_context(chromium, **options).new_page()
+
+
+def leave(kept, tab):
+    """Empty a tab, as if its context was new, and keep it for the next visitor."""
+    try:
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(tab.url))
+        tab.evaluate("sessionStorage.clear()")
+        for key in ("Shift", "Control", "Alt"):  # a test that failed may hold them
+            tab.keyboard.up(key)
+        tab.goto("about:blank")
+        tab.mouse.up()
+        tab.mouse.move(0, 0)
+        tab.context.clear_cookies()
+        tab.context.clear_permissions()
+        tools = tab.context.new_cdp_session(tab)
+        tools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        tools.send("Network.clearBrowserCache")
+        tools.detach()
+    except Exception:
+        tab.context.close()  # the next one gets a new one
+        raise
+    kept.append(tab)
 
 
 def new_context(chromium, **options):

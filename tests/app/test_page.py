@@ -126,7 +126,7 @@ def test_two_visitors_do_not_see_each_others_selection(chromium, viewer, page):
     try:
         _with_two(viewer, page, other)
     finally:
-        other.context.close()
+        other.leave()
         until(lambda: len(viewer.pages) == 1)
 
 

@@ -206,7 +206,7 @@ def test_two_visitors_share_the_history_and_are_told(chromium, viewer, page):
     other.tab.get_by_text("This was an edit of somebody else").wait_for()
     page.tab.get_by_text("Somebody changed your edit").wait_for()
     page.like(PLACES[0], RED, 0.12)
-    other.context.close()
+    other.leave()
     until(lambda: len(viewer.pages) == 1)
 
 

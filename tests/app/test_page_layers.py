@@ -296,9 +296,7 @@ class Pictures(Sight):
         super().done()
         until(lambda: self.visitor.engine.stream.stats.sharp)
 
-    def color(self, place):
+    def shot(self):
         self.done()
         self.tab.wait_for_timeout(300)
-        picture = np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"))
-        x, y = (round(v) for v in self.where(place))
-        return torch.tensor(picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3).mean(0) / 255.0).float()
+        return np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"))

@@ -73,7 +73,7 @@ def test_what_one_page_deletes_is_gone_on_the_other_and_said(chromium, viewer):
     second.do(lambda: viewer.session.undo(second))
     until(lambda: one.painted > painted)
     one.like(PLACES[1], before, 0.03)
-    other.context.close()
+    other.leave()
     until(lambda: len(viewer.pages) == 1)
     one.close()
 
