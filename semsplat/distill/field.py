@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ..splatting.errors import InputError
@@ -69,10 +69,31 @@ class FeatureField:
         norms, products = self.norms(codes), codes @ (self.decoder.to(texts) @ texts.T).to(codes)
         return torch.where(norms > tiny, products.to(kind) / norms.clamp_min(tiny), 0.0)
 
-    def nearest(self, codes: Float[Tensor, "*b d"], texts: Float[Tensor, "k c"]) -> Int64[Tensor, "*b"]:
-        """Which of the texts has the largest cosine: the length of a feature does not matter for that."""
-        texts = torch.nn.functional.normalize(texts.to(codes.device, _full(codes)), dim=-1)
-        return (codes @ (self.decoder.to(texts) @ texts.T).to(codes)).max(-1).indices  # argmax takes longer
+    def nearest(self, texts: Float[Tensor, "k c"], own: Int64[Tensor, " m"]) -> "Nearest":
+        """Whether the text with the largest cosine is one of ``own``."""
+        texts = torch.nn.functional.normalize(texts.float(), dim=-1)
+        return Nearest((self.decoder.to(texts) @ texts.T).T, own)
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Whether the nearest of some classes is one of those that are meant; the length of a feature does not matter."""
+
+    classes: Float[Tensor, "k d"]  # products with codes are cosines, but for that length
+    own: Int64[Tensor, " m"]
+
+    def __call__(self, codes: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b"]:
+        return self.among(self.labels(codes))
+
+    def labels(self, codes: Float[Tensor, "*b d"]) -> Int64[Tensor, "*b"]:
+        """The nearest class of each."""
+        return (codes @ self.classes.to(codes).T).max(-1).indices  # argmax takes longer
+
+    def among(self, labels: Int64[Tensor, "*b"]) -> Bool[Tensor, "*b"]:
+        """Which of these are meant."""
+        meant = torch.zeros(len(self.classes), dtype=torch.bool, device=labels.device)
+        meant[self.own.to(labels.device)] = True
+        return meant[labels]
 
 
 def _full(codes: Tensor) -> torch.dtype:

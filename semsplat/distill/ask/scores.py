@@ -1,11 +1,10 @@
 """How well Gaussians fit words. What a score is, is always said: a cosine, a relevancy or a probability."""
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ...splatting.blend import Blend
@@ -91,8 +90,7 @@ def score(
     if isinstance(reader, LabelsTeacher):
         what = "cosine with the class's code, 1 where every annotation agrees"
         own = torch.tensor(reader.match(text).classes)
-        nearest = functools.partial(_nearest, field, reader.codes, own)
-        return Scores(values, "cosine", what, 0.5, 0.5, of, nearest)
+        return Scores(values, "cosine", what, 0.5, 0.5, of, field.nearest(reader.codes, own))
     return Scores(values, "cosine", "cosine of feature and text", 0.0, of=of)
 
 
@@ -156,13 +154,6 @@ def seen_cosine(
 ) -> Float[Tensor, "h w"]:
     """The cosine of what a camera sees, W F, with a text, in codes; for evaluation."""
     return field.scores(blend @ field.codes(gaussians), text[None])[..., 0]
-
-
-def _nearest(
-    field: FeatureField, classes: Float[Tensor, "k c"], own: Int64[Tensor, " m"], codes: Float[Tensor, "*b d"]
-) -> Bool[Tensor, "*b"]:
-    """Whether the class that is nearest to codes is one of ``own``."""
-    return torch.isin(field.nearest(codes, classes), own.to(codes.device))
 
 
 def _cosines(

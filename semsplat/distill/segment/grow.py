@@ -18,7 +18,7 @@ from torch import Tensor
 from ...splatting.errors import InputError
 from ...splatting.flood import flood
 from ...splatting.gaussians import Gaussians
-from ..field import FeatureField
+from ..field import FeatureField, Nearest
 from ..teachers.codes import class_codes
 from .choose import Size
 from .graph import Graph
@@ -84,7 +84,7 @@ class Kinds:
         """
         if len(self.classes) and tolerance in HALFWAY.values():
             own = (self.meant @ self.classes.T).argmax(-1)
-            return lambda codes: torch.isin((codes @ (self.turn @ self.classes.T)).max(-1).indices, own)
+            return Nearest((self.turn @ self.classes.T).T, own)
 
         def decide(codes: Float[Tensor, "*b d"]) -> Bool[Tensor, "*b"]:
             distance, other = self.distances(codes)

@@ -22,7 +22,7 @@ from ...splatting.camera import Camera
 from ...splatting.gaussians import Gaussians
 from ...splatting.splat import splat
 from ...splatting.stacked import stacked
-from ..field import FeatureField
+from ..field import FeatureField, Nearest
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
@@ -87,11 +87,22 @@ class Outlines:
         before = selection.cpu().numpy()
         if not before.any() or not len(self.covered):
             return selection
-        chosen, pixels = (alike(codes).numpy() for codes in (self.own, self.drawn))
+        chosen, pixels = (found.numpy() for found in self._alike(alike))
         seen = self.rows @ before.astype(np.float32)
         elsewhere = self.rows @ (chosen & ~before).astype(np.float32)
         wanted = pixels & self.covered & (seen >= elsewhere)
         return torch.from_numpy(self._agreed(before, seen, wanted)).to(selection.device)
+
+    def _alike(self, alike: Alike) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " p"]]:
+        """Of the Gaussians and of the pixels; what the classes of annotations are is found out once."""
+        if not isinstance(alike, Nearest):
+            return alike(self.own), alike(self.drawn)
+        kept = self.__dict__.setdefault("_labels", {})
+        key = alike.classes.numpy().tobytes()
+        if key not in kept:
+            kept[key] = alike.labels(self.own), alike.labels(self.drawn)
+        own, drawn = kept[key]
+        return alike.among(own), alike.among(drawn)
 
     def _agreed(self, before: np.ndarray, seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """The round that agrees best with the pixels that are wanted, the start among them."""
