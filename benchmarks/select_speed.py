@@ -47,7 +47,7 @@ def measure(options: argparse.Namespace) -> None:
     began = time.process_time()
     graph = segment.build(gaussians, views.cameras, field)
     built = time.process_time()
-    len(graph.tree.parent), graph.links(0.0)
+    len(graph.tree.parent), graph.links
     ready = time.process_time()
     found = segment.select(gaussians, click, graph, field)
     result = {

@@ -24,7 +24,7 @@ from .addresses import choose_token, free_port, link
 from .front import HIDE_PROGRESS, HIDE_TOKEN, Front
 from .gate import Connection, Gate
 from .poses import Pose
-from .traffic import Checker, NotTaken, Uploads
+from .traffic import Checker, NotTaken, Uploads, held
 from .widgets import escaped, notify, side_by_side
 
 __all__ = ["Client", "Server", "camera_of", "escaped", "is_open", "line_plot", "notify", "side_by_side", "wxyz_of"]
@@ -193,7 +193,7 @@ class Server:
         state = self.viser._websock_server._client_state_from_id.get(self._number(page))
         waiting = list(state.message_buffer.message_from_id.values()) if state else []
         files = {"FileTransferPart": 8}
-        return sum(_size(vars(message)) // files.get(type(message).__name__, 1) for message in waiting)
+        return sum(held(vars(message)) // files.get(type(message).__name__, 1) for message in waiting)
 
     def _refuse(self, page: Connection, why: NotTaken) -> None:
         """Tell a page that a file was not taken, and end its progress bar, which would claim success."""
@@ -273,17 +273,6 @@ def _script(source: str) -> Any:
     from viser import _messages
 
     return _messages.RunJavascriptMessage(source=source)
-
-
-def _size(value: Any) -> int:
-    """Bytes that a message holds, roughly."""
-    if isinstance(value, dict):
-        return sum(map(_size, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(_size, value))
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    return len(value) if isinstance(value, str | bytes) else 8
 
 
 def _keep_icons() -> None:

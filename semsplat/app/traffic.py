@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ..splatting.errors import InputError
 
@@ -203,3 +204,14 @@ def _finite(value: Any) -> bool:
     if isinstance(value, int | float):
         return math.isfinite(value) and abs(value) <= LARGEST_NUMBER
     return True
+
+
+def held(value: Any) -> int:
+    """Bytes that a message holds, roughly."""
+    if isinstance(value, dict):
+        return sum(map(held, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(held, value))
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return len(value) if isinstance(value, str | bytes) else 8
