@@ -19,7 +19,7 @@ from .camera import Camera
 from .project import Footprints
 
 CHUNK = 32  # channels of one pass over the tiles; more would not fit the cache
-DRAW_STORED, GATHER_STORED = 24, 12  # channels from which a product goes through the stored sparse W
+DRAW_STORED, GATHER_STORED = 24, 12  # channels from which W is stored for its products
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class Raster:
         self.geometry = (*ellipses, extents)
         cuts = (limits.alpha_min, limits.alpha_max, limits.transmittance_min)
         self.cuts = np.array(cuts, levels.dtype)
+        self.gathered = False  # storing W pays from the second time on
         self.center_gradients = torch.zeros(self.count, 2, dtype=footprints.centers.dtype)
 
     @cached_property
@@ -122,8 +123,9 @@ class Raster:
     def gather(self, image: Tensor) -> Tensor:
         """W.T @ image."""
         channels = image.shape[2]
-        sparse = self.sparse if channels >= GATHER_STORED else self.__dict__.get("sparse")
-        if sparse is not None and (channels >= GATHER_STORED or sparse.is_turned):
+        again, self.gathered = self.gathered and channels >= GATHER_STORED, True
+        sparse = self.sparse if again else self.__dict__.get("sparse")
+        if sparse is not None and (again or sparse.is_turned):
             return sparse.gather(image)
         zeros = image.new_zeros(self.count, channels)
         return self.pull(zeros, image, image, geometry=False)[:, raster_kernels.GEOMETRY :]
