@@ -209,8 +209,8 @@ def child(reader: str, first: int, last: int, folder: Path) -> None:
         suffix, data = input_of(reader, number, seeds)
         path = folder / f"{number}{suffix}"
         opened = folder / FOLDER if reader == FOLDER else path  # that one is known by its name alone
-        path.write_bytes(data)
-        opened.write_bytes(data)
+        for file in {path, opened}:
+            file.write_bytes(data)
         before, problem = peak(anew=True), ""
         signal.setitimer(signal.ITIMER_PROF, LONGEST)
         start = time.process_time()

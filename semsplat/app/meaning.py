@@ -155,7 +155,7 @@ class Meaning:
         found = segment.select(
             gaussians, prompts, graph, known, tolerance, size, prompted, self.cameras if prompted else ()
         )
-        outlines = self.outlines(gaussians, name) if found.kinds is not None and name is not None else None
+        outlines = self.outlines(gaussians, name) if found.grown is not None and name is not None else None
         return Chosen(gaussians.ids.cpu(), found, graph, clean, outlines)
 
     def prepare(self, gaussians: Gaussians) -> None:

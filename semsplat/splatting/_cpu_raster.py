@@ -90,10 +90,14 @@ class Raster:
         return Sparse.collect(lists, (*self.geometry, self.cuts), self.width, self.height, self.count)
 
     @property
+    def stored(self) -> Sparse | None:
+        """The same if it was made already: then it is faster for any number of channels."""
+        return self.__dict__.get("sparse")
+
+    @property
     def bytes(self) -> int:
         """Of the lists, and of the sparse W and its transpose once there is one."""
-        sparse = self.__dict__.get("sparse")
-        return self.bins.tile_rows.nbytes * 2 + (2 * 8 * len(sparse.by_pixel[1]) if sparse else 0)
+        return self.bins.tile_rows.nbytes * 2 + (2 * 8 * len(self.stored.by_pixel[1]) if self.stored else 0)
 
     def row(self, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and weights of the Gaussians in pixel (x, y), front to back."""
@@ -106,8 +110,8 @@ class Raster:
     def draw(self, values: Tensor, stored: bool) -> Tensor:
         """W @ values; ``stored`` allows the sparse W, which pays when it is used again."""
         height, width, channels = self.height, self.width, values.shape[1]
-        sparse = self.sparse if stored and channels >= DRAW_STORED else self.__dict__.get("sparse")
-        if sparse is not None:  # where there is one already, it is faster for any number of channels
+        sparse = self.sparse if stored and channels >= DRAW_STORED else self.stored
+        if sparse is not None:
             return sparse.draw(values).reshape(height, width, channels)
         image = values.new_empty(height, width, channels)
         for first in range(0, channels, CHUNK):
@@ -123,8 +127,9 @@ class Raster:
     def gather(self, image: Tensor) -> Tensor:
         """W.T @ image."""
         channels = image.shape[2]
-        again, self.gathered = self.gathered and channels >= GATHER_STORED, True
-        sparse = self.sparse if again else self.__dict__.get("sparse")
+        again = self.gathered and channels >= GATHER_STORED
+        self.gathered = True
+        sparse = self.sparse if again else self.stored
         if sparse is not None and (again or sparse.is_turned):
             return sparse.gather(image)
         zeros = image.new_zeros(self.count, channels)

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from rich.console import Console
 from torch import Tensor
 
-from ...distill.ask import Answer
 from ...distill.protocols import Annotated, Scores
 from ...distill.protocols import lerf_ovs as files
 from ...splatting.errors import InputError
@@ -24,7 +23,7 @@ from .words import ASKED, COUNTED, FITTED, not_read, numbers, photo_sets, phrase
 
 OWN = "threshold of its own"
 LEVELS = 48  # thresholds that are tried to cover as many pixels as are annotated
-NOTHING = torch.zeros(0, dtype=torch.bool)
+Truths = Sequence[tuple[Annotated, Bool[Tensor, "_h _w"]]]
 
 
 def lerf_ovs_3d(bench: Bench, data: Path, console: Console) -> Report:
@@ -34,20 +33,16 @@ def lerf_ovs_3d(bench: Bench, data: Path, console: Console) -> Report:
         InputError: the annotations are not of this scene, or no field knows words.
     """
     photos = files.read(data, bench.names, bench.photos)
-    phrases, groups, unread = phrases_of(photos), [], set[str]()
+    phrases, masks, groups, unread = phrases_of(photos), [photo.masks() for photo in photos], [], set[str]()
     for name in bench.readers:
         report = counter(console, f"{name} asked for {len(phrases)} phrases")
         scores: dict[str, list[Scores]] = {OWN: [], COUNTED: []}
         for done, phrase in enumerate(phrases, 1):
-            truths = [(photo, truth_of(bench, photo, photo.masks(), phrase)) for photo in photos]
-            answer = _answered(bench, name, phrase, unread)
-            chosen = {OWN: NOTHING, COUNTED: NOTHING} if answer is None else {
-                OWN: answer.selection, COUNTED: _counted(bench, answer.scores, truths)
-            }  # fmt: skip
+            truths = [(photo, truth_of(bench, photo, own, phrase)) for photo, own in zip(photos, masks, strict=True)]
+            chosen = _selected(bench, name, phrase, truths, unread)
             for (rule, selection), (photo, truth) in itertools.product(chosen.items(), truths):
-                view, found = bench.views[photo.photo], torch.zeros_like(truth)
-                if len(selection):
-                    found = visible(bench.gaussians, selection.to(bench.device), view.camera)
+                view = bench.views[photo.photo]
+                found = visible(bench.gaussians, selection, view.camera)
                 scores[rule].append(Scores.of(phrase, photo.photo, view.held_out, truth, found))
             report(done, len(phrases))
         groups.append(Group(name, {
@@ -62,18 +57,17 @@ def lerf_ovs_3d(bench: Bench, data: Path, console: Console) -> Report:
     ))  # fmt: skip
 
 
-def _answered(bench: Bench, name: str, phrase: str, unread: set[str]) -> Answer | None:
-    """What the phrase finds; None, which is noted, when the teacher cannot read it."""
+def _selected(bench: Bench, name: str, phrase: str, truths: Truths, unread: set[str]) -> dict[str, Bool[Tensor, " n"]]:
+    """What the phrase selects by each rule; nothing, which is noted, when the teacher cannot read it."""
     try:
-        return bench.session.ask(phrase, field=name)
+        answer = bench.session.ask(phrase, field=name)
     except InputError:
         unread.add(phrase)
-        return None
+        return dict.fromkeys((OWN, COUNTED), torch.zeros(len(bench.gaussians), dtype=torch.bool, device=bench.device))
+    return {OWN: answer.selection.to(bench.device), COUNTED: _counted(bench, answer.scores, truths)}
 
 
-def _counted(
-    bench: Bench, scores: Float[Tensor, " n"], truths: Sequence[tuple[Annotated, Bool[Tensor, "_h _w"]]]
-) -> Bool[Tensor, " n"]:
+def _counted(bench: Bench, scores: Float[Tensor, " n"], truths: Truths) -> Bool[Tensor, " n"]:
     """The best scores: as many as cover, over the photos where it is annotated, the pixels that are annotated."""
     scores = scores.nan_to_num(nan=-torch.inf).to(bench.device)
     places = torch.logspace(-math.log10(len(scores)), 0, LEVELS, dtype=torch.float64) * len(scores) - 1

@@ -8,6 +8,7 @@ from the seeds.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -97,11 +98,16 @@ class Kinds:
 class Grown:
     """When each Gaussian joins as the tolerance grows."""
 
-    order: Float[Tensor, " n"]  # up to ``reach``; inf for later ones and for those that never do
+    order_to: Callable[[float], Float[Tensor, " n"]]  # up to a tolerance; inf for later ones and those that never do
+    order: Float[Tensor, " n"]  # up to ``reach``
+    reach: float
     natural: float  # tolerance in the widest gap
     kinds: Kinds  # what was meant
-    reach: float = 1.0
-    far: Callable[[], Float[Tensor, " n"]] | None = None  # the whole order: most of the work, and seldom asked for
+
+    @cached_property
+    def whole(self) -> Float[Tensor, " n"]:
+        """The order for all tolerances: most of the work, and seldom asked for."""
+        return self.order_to(torch.inf)
 
 
 def by_field(
@@ -127,7 +133,7 @@ def by_field(
     seeds = torch.stack([_seeds(distance, one.inside) for one in evidence if one.inside.any()]).any(0)  # of each prompt
     entries[seeds] = distance[seeds]
 
-    def order(most: float) -> Float[Tensor, " n"]:
+    def order_to(most: float) -> Float[Tensor, " n"]:
         cost = torch.where(entries <= most, entries, torch.inf)
         if size != "group":
             cost = flood(*graph.links, STEP, cost, torch.nonzero(seeds)[:, 0])
@@ -135,12 +141,11 @@ def by_field(
 
     if field.teacher in HALFWAY and size != "part":
         natural = HALFWAY[field.teacher]
-        return Grown(order(natural), natural, kinds, natural, lambda: order(torch.inf))
-    whole = order(torch.inf)
+        return Grown(order_to, order_to(natural), natural, natural, kinds)
+    whole = order_to(torch.inf)
     found = natural_gap(whole, graph.surface.mass, meant * (1.0 - distance).clamp_min(0.0), size)
-    return Grown(
-        whole, min(found, HALFWAY.get(field.teacher, 1.0)), kinds
-    )  # a part of a class is no more than the class
+    most = HALFWAY.get(field.teacher, 1.0)  # a part of a class is no more than the class
+    return Grown(order_to, whole, 1.0, min(found, most), kinds)
 
 
 def turned(gaussians: Gaussians, field: FeatureField) -> Float[Tensor, "n d"]:

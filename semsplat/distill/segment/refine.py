@@ -98,7 +98,7 @@ class Outlines:
         if not isinstance(alike, Nearest):
             return alike(self.own), alike(self.drawn)
         kept = self.__dict__.setdefault("_labels", {})
-        key = alike.classes.numpy().tobytes()
+        key = alike.classes.cpu().numpy().tobytes()
         if key not in kept:
             kept[key] = alike.labels(self.own), alike.labels(self.drawn)
         own, drawn = kept[key]

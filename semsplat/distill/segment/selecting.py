@@ -1,8 +1,7 @@
 """From prompts to a selection, without any knowledge of scenes, windows or files: what a page calls at every click."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,7 +16,7 @@ from . import graph as graphs
 from . import prompts as pointing
 from .choose import Size, by_tree
 from .graph import Graph
-from .grow import Kinds, by_field
+from .grow import Grown, by_field
 from .prompts import Evidence, MaskPrompt, Prompt
 from .refine import Alike
 from .sam_votes import by_masks
@@ -33,15 +32,11 @@ LOUD = 50.0  # clicks and strokes beside a box or a mask count that much more th
 class Selected:
     """A selection, and what is needed to slide its tolerance: no question is asked again for that."""
 
-    order: Float[
-        Tensor, " n"
-    ]  # the tolerance in [0, 1] from which on each Gaussian belongs; inf: never, or after reach
+    order: Float[Tensor, " n"]  # the tolerance in [0, 1] from which on each Gaussian belongs; inf: never, or past reach
     tolerance: float  # that was used: given, or the natural one
     natural: float  # the tolerance that was found
     way: str  # how it was found: outline, masks, field or tree
-    kinds: Kinds | None = None  # features that were meant; None: features did not decide
-    reach: float = 1.0  # so far the order is known
-    far: Callable[[], Float[Tensor, " n"]] | None = None  # makes all of it
+    grown: Grown | None = None  # what features decided, and the order beyond its reach; None: they did not
 
     @property
     def selection(self) -> Bool[Tensor, " n"]:
@@ -50,16 +45,14 @@ class Selected:
 
     def at(self, tolerance: float) -> Bool[Tensor, " n"]:
         """The Gaussians that belong at another tolerance, 0 to 1; larger ones only add."""
-        return (self.order if tolerance <= self.reach else self.whole) <= tolerance
-
-    @cached_property
-    def whole(self) -> Float[Tensor, " n"]:
-        """The order for all tolerances; made when one is asked for that needs it."""
-        return self.far() if self.far is not None else self.order
+        order = self.order
+        if self.grown is not None and tolerance > self.grown.reach:
+            order = self.grown.whole
+        return order <= tolerance
 
     def alike(self, tolerance: float | None = None) -> Alike | None:
         """Whether codes are what is meant, where a field decided: for :class:`.refine.Outlines`."""
-        return self.kinds.alike(self.tolerance if tolerance is None else tolerance) if self.kinds else None
+        return self.grown.kinds.alike(self.tolerance if tolerance is None else tolerance) if self.grown else None
 
 
 @torch.no_grad()
@@ -107,9 +100,7 @@ def select(
     else:
         way, (order, natural) = "tree", by_tree(graph.tree, graph.surface.mass, evidence, size)
         order = _parted(graph, order, natural, evidence)
-    selected = Selected(order, natural if tolerance is None else tolerance, natural, way)
-    if grown is not None:
-        selected = replace(selected, kinds=grown.kinds, reach=grown.reach, far=grown.far)
+    selected = Selected(order, natural if tolerance is None else tolerance, natural, way, grown)
     if not selected.selection.any():
         raise InputError("Nothing was found there; raise the tolerance, or point at the thing in another view.")
     return selected

@@ -125,7 +125,7 @@ def test_annotations_are_cut_halfway() -> None:
     thing = segment.select(gaussians, [click(RED_BALL)], graph, dataclasses.replace(field, teacher="labels"))
     assert thing.natural == 0.5 and iou(thing.selection, what == RED) > 0.9
     assert (thing.at(1.0) >= thing.selection).all() and thing.at(1.0).sum() > thing.selection.sum()
-    assert torch.equal(thing.whole <= 0.5, thing.selection), "only made when it is asked for, and then the same"
+    assert torch.equal(thing.grown.whole <= 0.5, thing.selection), "only made when it is asked for, and then the same"
     part = segment.select(
         gaussians, [click(RED_BALL)], graph, dataclasses.replace(field, teacher="labels"), size="part"
     )
