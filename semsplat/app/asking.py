@@ -162,7 +162,7 @@ class Asking:
             taken = bool(answer.selection[found.rows].any())
             label = f"{found.name} · {found.score:.2f}{reasons}"
             lines.append(Line(label, gaussians.ids[found.rows], taken, facts=own))
-        asked = Asked.of(answer, gaussians)
+        asked = Asked(answer, gaussians)
         offered = () if answer.found else self._near([question])
         return Reply(_said(asked), _details(asked), tuple(lines), offered, asked)
 

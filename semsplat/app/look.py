@@ -1,7 +1,7 @@
 """What one viewer looks at: a layer, what is picked, what is hidden. Others have their own."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int64
@@ -37,13 +37,17 @@ class Asked:
     """An answer, and the Gaussians whose rows it speaks of."""
 
     answer: Answer
-    ids: Int64[Tensor, " n"]
-    heat: Heat  # of its scores; its range stays when the scene is edited
+    gaussians: Gaussians
 
-    @classmethod
-    def of(cls, answer: Answer, gaussians: Gaussians) -> Self:
-        """An answer about these Gaussians."""
-        return cls(answer, gaussians.ids, Heat.of(gaussians, answer.scores))
+    @property
+    def ids(self) -> Int64[Tensor, " n"]:
+        """Of all Gaussians when it was answered."""
+        return self.gaussians.ids
+
+    @cached_property
+    def heat(self) -> Heat:
+        """Of its scores; its range stays when the scene is edited."""
+        return Heat.of(self.gaussians, self.answer.scores)
 
     def layer(self, gaussians: Gaussians) -> Heat:
         """The scores over the Gaussians as they are now; 0 for new ones."""

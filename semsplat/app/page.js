@@ -14,10 +14,11 @@
   // 2. New colours for splats that are already here: 4 bytes a Gaussian, nothing is merged or sorted again.
   //    A Gaussian is 8 words: centre (3), group, covariance (3), colour and opacity.
   const WORDS = 8, GROUP = 3, COLOR = 7;
-  const wanted = {}; // by node name: {turn, colors, done}: done is the buffer that has them already
+  const wanted = {}; // by node name: {number, colors, done}: done is the buffer that has them already
 
   const unpack = async (text) => {
-    const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const letters = atob(text), packed = new Uint8Array(letters.length);
+    for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
     return new Uint32Array(await new Response(stream).arrayBuffer());
   };
@@ -53,12 +54,16 @@
     self.painted++;
   };
 
-  self.paint = async (name, turn, text) => {
-    const colors = await unpack(text);
-    if (wanted[name] && wanted[name].turn > turn) return; // a newer one overtook this
-    wanted[name] = { turn, colors, done: null };
+  // What comes are the bits that differ from the colours of message ``since``; null: from 0. One after the other.
+  let painting = Promise.resolve();
+  const repaint = async (name, number, since, text) => {
+    const colors = await unpack(text), before = wanted[name];
+    if (since !== null && before?.number !== since) return; // it was for a server that is gone
+    if (since !== null) for (let i = 0; i < colors.length; i++) colors[i] ^= before.colors[i];
+    wanted[name] = { number, colors, done: null };
     apply(name);
   };
+  self.paint = (...change) => { painting = painting.then(() => repaint(...change)).catch(console.error); };
   // The splats may arrive after their colours, or anew when the connection was lost.
   setInterval(() => Object.keys(wanted).forEach(apply), 250);
 

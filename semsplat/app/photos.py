@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..splatting.camera import Camera
 from .browser import Client, wxyz_of
@@ -44,10 +46,12 @@ class Photos:
         """Hide the frusta in which the viewer stands, so that no picture fills the page."""
         eye = camera.center if camera else None
         for view, handle in zip(self._session.views, self._handles, strict=False):
-            inside = eye is not None and (view.camera.center - eye).norm().item() < STANDING_IN * self._size
-            visible = self._wanted and not inside
+            visible = self._wanted and not self._stands_in(view, eye)
             if handle.visible != visible:
                 handle.visible = visible
+
+    def _stands_in(self, view: View, eye: Float[Tensor, "3"] | None) -> bool:
+        return eye is not None and (view.camera.center - eye).norm().item() < STANDING_IN * self._size
 
     def _add(self, number: int, view: View) -> Any:
         camera, thumbnail = view.camera, self._session.thumbnail(view)

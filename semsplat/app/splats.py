@@ -30,6 +30,15 @@ class Coat:
     opacities: Float[Tensor, " n"]  # in [0, 1]; 0: not drawn
 
 
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """Colours that a page has."""
+
+    turn: int  # of the splats that they are for
+    number: int  # of the message that brought them
+    rgba: UInt8[np.ndarray, "n 4"]
+
+
 class Splats:
     """What all pages draw. Gaussians that are gone, or hidden on a page, are there and transparent."""
 
@@ -42,7 +51,7 @@ class Splats:
         self._server, self.name = server, name
         self._sent: Gaussians | None = None  # rows of the buffer that pages have
         self._own: dict[int, Any] = {}  # by client: private copies, where pages cannot be painted directly
-        self._last: dict[tuple[int, str], tuple[int, bytes]] = {}  # by client and node
+        self._last: dict[tuple[int, str], Painted] = {}  # by client and node
         self._shaped: dict[int, tuple[int, Form, Any]] = {}  # by client: turn, shape, node
         self._turn, self._lock = 0, threading.Lock()
 
@@ -114,12 +123,15 @@ class Splats:
         self._shaped[client.client_id] = (turn, form, node)
 
     def _paint(self, client: Client, name: str, rgba: UInt8[np.ndarray, "n 4"], turn: int) -> bool:
-        packed = squeezed(rgba)
-        if self._last.get((client.client_id, name)) == (turn, packed):
+        before = self._last.get((client.client_id, name))
+        before = before if before is not None and before.turn == turn else None
+        if before is not None and np.array_equal(before.rgba, rgba):
             return False
-        self._last[client.client_id, name] = (turn, packed)
-        text = base64.b64encode(packed).decode()
-        source = f"window.semsplat.paint({json.dumps(name)}, {self._server.next_turn()}, '{text}')"
+        now = Painted(turn, self._server.next_turn(), rgba)
+        self._last[client.client_id, name] = now
+        change = base64.b64encode(squeezed(rgba, None if before is None else before.rgba)).decode()
+        since = "null" if before is None else before.number
+        source = f"window.semsplat.paint({json.dumps(name)}, {now.number}, {since}, '{change}')"
         if not self._server.run(client, source):
             self._paint_a_copy(client, name, rgba)
         return True
@@ -136,9 +148,12 @@ class Splats:
             copy.rgbs, copy.opacities = rgba[:, :3], rgba[:, 3:]
 
 
-def squeezed(rgba: UInt8[np.ndarray, "n 4"]) -> bytes:
-    """Colours and opacities as they travel to a page; what comes of them is in base64."""
-    return zlib.compress(rgba.tobytes(), 1)
+def squeezed(rgba: UInt8[np.ndarray, "n 4"], before: UInt8[np.ndarray, "n 4"] | None = None) -> bytes:
+    """Colours and opacities as they travel to a page, in base64 then; ``before``: what the page has, all 0 without.
+
+    Bits that differ are sent: where little changes, such as one thing that is highlighted, these are a few kilobytes.
+    """
+    return zlib.compress((rgba if before is None else rgba ^ before).tobytes(), 1)
 
 
 def _coated(coat: Coat | None, at: Int64[Tensor, " m"] | None, count: int) -> UInt8[np.ndarray, "m 4"]:

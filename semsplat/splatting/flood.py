@@ -1,8 +1,8 @@
-"""Growth over a graph: how high the water must rise at the seeds to reach each node."""
+"""Growth over a graph: how high the water must rise at the seeds to reach each node, and what hangs together."""
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int32, Int64
 from torch import Tensor
 
 from ._kernels import paths
@@ -31,3 +31,21 @@ def flood(
         starts, neighbours, lengths, np.float32(step), high, begun, *heap, np.empty(len(high) + 1, np.int32), costs
     )
     return torch.from_numpy(costs)
+
+
+def connected(
+    starts: Int32[np.ndarray, " n_and_one"],
+    neighbours: Int32[np.ndarray, " m"],
+    strengths: Float32[np.ndarray, " m"],
+    least: float,
+    selected: Bool[Tensor, " n"],
+) -> Int64[Tensor, " n"]:
+    """The number of the connected part of each selected node, from 0; -1 for others.
+
+    Args:
+        starts, neighbours, strengths: joints of each node, both ways (CSR). least: strength of a joint that holds.
+    """
+    labels = np.empty(len(selected), np.int64)
+    waiting = np.empty(len(selected), np.int32)
+    paths.connected(starts, neighbours, strengths, np.float32(least), selected.contiguous().numpy(), waiting, labels)
+    return torch.from_numpy(labels)

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
 from ._cpu import cpu_blend
+from ._kernels import weights
 from .blend import Limits
 from .camera import Camera
 from .errors import InputError
 from .gaussians import Gaussians
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array, csr_array
 
 
 def stacked(gaussians: Gaussians, cameras: Sequence[Camera], least: float = 0.0) -> "csr_array":
@@ -46,14 +48,23 @@ def stacked(gaussians: Gaussians, cameras: Sequence[Camera], least: float = 0.0)
     return csr_array(vstack(parts, format="csr"))
 
 
-def _without_weak(weights: "csr_array", pixels: int, least: float) -> "csr_array":
+def lines_sum(
+    matrix: "csr_array | csc_array", lines: Int64[np.ndarray, " k"], factors: Float32[np.ndarray, " k"]
+) -> Float32[np.ndarray, " m"]:
+    """The sum of some rows of a CSR matrix, or columns of a CSC one, each times a factor; the others cost nothing."""
+    out = np.zeros(matrix.shape[1 if matrix.format == "csr" else 0], np.float32)
+    weights.add_lines(lines, factors, matrix.indptr, matrix.indices, matrix.data, out)
+    return out
+
+
+def _without_weak(blend: "csr_array", pixels: int, least: float) -> "csr_array":
     from scipy.sparse import csr_array
 
-    kept = weights.data >= least
-    rows = np.repeat(np.arange(pixels), np.diff(weights.indptr))
-    before = np.bincount(rows, weights.data, pixels)
-    rows, columns, data = rows[kept], weights.indices[kept], weights.data[kept]
+    kept = blend.data >= least
+    rows = np.repeat(np.arange(pixels), np.diff(blend.indptr))
+    before = np.bincount(rows, blend.data, pixels)
+    rows, columns, data = rows[kept], blend.indices[kept], blend.data[kept]
     after = np.bincount(rows, data, pixels)
     factor = (before / np.maximum(after, 1e-9)).astype(np.float32)
     starts = np.concatenate([[0], np.bincount(rows, minlength=pixels).cumsum()])
-    return csr_array((data * factor[rows], columns, starts), shape=weights.shape)
+    return csr_array((data * factor[rows], columns, starts), shape=blend.shape)

@@ -123,7 +123,7 @@ def test_history_has_each_question_once_and_the_newest_first(asking):
 def test_heat_and_names_follow_edits(session):
     gaussians = session.gaussians
     answer, found = session.ask("green ball"), session.share_out(["green ball", "red ball"])
-    look = Look(shown=HEAT, asked=Asked.of(answer, gaussians), shared=Shared(found, gaussians.ids))
+    look = Look(shown=HEAT, asked=Asked(answer, gaussians), shared=Shared(found, gaussians.ids))
     assert {HEAT, NAMES} < set(look.layers(session))
     session.do(Delete(torch.arange(100)), "delete")
     now = session.now

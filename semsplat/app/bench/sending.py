@@ -18,8 +18,8 @@ COUNTS, QUICK = (20_000, 200_000), (2_000,)
 TINT = torch.tensor([1.0, 0.55, 0.1])
 
 
-def coloured(count: int) -> tuple[Gaussians, dict[str, Float[Tensor, "n 3"]]]:
-    """Points in a ball, of the colours of noise, and how they look when something is picked or asked for."""
+def coloured(count: int) -> tuple[Gaussians, Float[Tensor, "n 3"], dict[str, Float[Tensor, "n 3"]]]:
+    """(points in a ball, their colours with noise, how they look when something is picked or asked for)."""
     random = torch.Generator().manual_seed(0)
     points = torch.randn(count, 3, generator=random)
     colors = (0.5 + 0.2 * points + 0.05 * torch.randn(count, 3, generator=random)).clamp(0, 1)
@@ -29,17 +29,21 @@ def coloured(count: int) -> tuple[Gaussians, dict[str, Float[Tensor, "n 3"]]]:
         "a selection": torch.where(picked[:, None], 0.5 * colors + 0.5 * TINT, colors),
         "a heat map": (1 - heat) * 0.3 * colors.mean(1, keepdim=True) + heat * TINT,
     }
-    return Gaussians.from_points(points, colors), looks
+    return Gaussians.from_points(points, colors), colors, looks
+
+
+def _bytes(colors: Float[Tensor, "n 3"]) -> np.ndarray:
+    opacities = torch.full((len(colors), 1), 0.9)
+    return (torch.cat([colors, opacities], dim=1) * 255).round().to(torch.uint8).numpy()
 
 
 def measured(quick: bool) -> Iterator[Row]:
     """A row for each size and each look."""
     for count in QUICK if quick else COUNTS:
-        gaussians, looks = coloured(count)
-        opacities = torch.full((count, 1), 0.9)
+        gaussians, plain, looks = coloured(count)
+        before = _bytes(plain)
         for name, colors in looks.items():
-            rgba = (torch.cat([colors, opacities], dim=1) * 255).round().to(torch.uint8).numpy()
-            ours = len(base64.b64encode(squeezed(rgba)))
+            ours = len(base64.b64encode(squeezed(_bytes(colors), before)))
             whole = buffer(gaussians, colors)
             theirs = len(zlib.compress(whole, 1))
             facts = {"gaussians": count, "resent_uncompressed_kB": round(len(whole) / 1e3, 1)}

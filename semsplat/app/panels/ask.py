@@ -2,9 +2,6 @@
 
 import json
 
-from jaxtyping import Int64
-from torch import Tensor
-
 from ..asking import NO_WORDS, Asking, Reply
 from ..look import NOTHING
 from ..page import Page, What
@@ -14,6 +11,7 @@ EXAMPLE = "mug on the table"
 FIND, NOT = "Find", "But not"  # labels of the text fields
 CHOOSE = "choose …"
 SHORT = 30  # letters of a question on a button
+SOON = 0.03  # seconds: colours leave before the panel
 
 
 class Ask:
@@ -87,7 +85,14 @@ class Ask:
         reply = self.asking.ask(self.words.value, self.but_not.value, page.camera())
         page.look.asked, page.look.shared = reply.asked, reply.shared
         page.look.shown = shown_after(reply, page.look.shown)
-        self._tell(reply.chosen)  # first: people look there
+        page.pick(reply.chosen)
+        # People look at the scene: its colours are on their way before the panel, which takes as long, is made.
+        page.when_calm(lambda: self._answer(reply), SOON, "answer")
+
+    def _answer(self, reply: Reply) -> None:
+        if reply is not self.asking.reply:
+            return  # it was taken back, or another was asked
+        self._refresh()
         self._say(reply)
         self.before.options = [_short(text) for text in self.asking.history] or ["-"]
         self.before.visible = bool(self.asking.history)
@@ -97,9 +102,8 @@ class Ask:
         self._tell_words(reply.said)
         self._offer(reply.offered)
 
-    def _tell(self, picked: Int64[Tensor, " k"]) -> None:
-        """All parts of this page: the question is another, and so is what is picked."""
-        self._page.pick(picked)
+    def _refresh(self) -> None:
+        """All parts of this page: the question is another."""
         for part in self._page.parts:
             part.refresh("asked")
 
@@ -111,7 +115,8 @@ class Ask:
         self.words.value = ""
         self.found.show(None)
         self._welcome()
-        self._tell(NOTHING)
+        self._page.pick(NOTHING)
+        self._refresh()
 
     def _again(self, text: str) -> None:
         """Ask what a button says."""

@@ -62,7 +62,7 @@ class Body:
             mass: how much each Gaussian counts, such as how much of it the photos see; positive.
         """
         some = rows[:: 1 + len(rows) // MOST_GAUSSIANS]
-        points = _surface(gaussians[some])
+        points = _surface(gaussians, some)
         shares = (mass[some] / mass[some].sum()).repeat_interleave(points.shape[1]) / points.shape[1]
         places = points.reshape(-1, 3)
         edge = (places.amax(0) - places.amin(0)).norm().item() / FINEST + 1e-9
@@ -105,7 +105,7 @@ def bodies(gaussians: Gaussians, selection: Bool[Tensor, " n"], mass: Float[Tens
     rows = selection.nonzero()[:, 0]
     if not len(rows):
         return []
-    labels = connected(gaussians[rows])
+    labels = connected(gaussians, rows)
     mass = mass + 1e-9 * mass.max().clamp_min(1e-9)
     weights = mass[rows]
     heavy = weights.new_zeros(int(labels.max()) + 1).index_add_(0, labels, weights)
@@ -120,8 +120,8 @@ def bodies(gaussians: Gaussians, selection: Bool[Tensor, " n"], mass: Float[Tens
     return [replace(body, rows=rows.sort().values) for rows, body in zip(whole, found, strict=True)]
 
 
-def connected(gaussians: Gaussians) -> Int64[Tensor, " n"]:
-    """The number of the connected part that each Gaussian belongs to.
+def connected(gaussians: Gaussians, rows: Int64[Tensor, " k"]) -> Int64[Tensor, " k"]:
+    """The number of the connected part that each of some Gaussians belongs to.
 
     Gaussians touch where their centres or the ends of their standard deviations lie in the same cell of a grid, or in
     two that touch. The grid is as fine as the Gaussians are.
@@ -129,8 +129,8 @@ def connected(gaussians: Gaussians) -> Int64[Tensor, " n"]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    points = _surface(gaussians).cpu()
-    edge = CELL * gaussians.scales.amax(-1).median().clamp_min(1e-9).cpu()
+    points = _surface(gaussians, rows).cpu()
+    edge = CELL * gaussians.log_scales[rows].amax(-1).median().exp().clamp_min(1e-9).cpu()
     cells = ((points - points.amin((0, 1))) / edge).clamp_max(2**20).floor().long() + 1
     steps = torch.tensor([1 << 42, 1 << 21, 1])
     occupied, place = (cells @ steps).unique(return_inverse=True)
@@ -167,9 +167,9 @@ def _cells(
     return sums / heavy[:, None], heavy
 
 
-def _surface(gaussians: Gaussians) -> Float[Tensor, "n 7 3"]:
+def _surface(gaussians: Gaussians, rows: Int64[Tensor, " k"]) -> Float[Tensor, "k 7 3"]:
     """Centre and the ends of the standard deviations along the own axes."""
-    means, axes, scales = gaussians.means, rotations(gaussians.quats), gaussians.scales
+    means, axes, scales = gaussians.means[rows], rotations(gaussians.quats[rows]), gaussians.log_scales[rows].exp()
     arms = [sign * scales[:, k : k + 1] * axes[:, :, k] for k in range(3) for sign in (-1, 1)]
     return torch.stack([means, *(means + arm for arm in arms)], dim=1)
 

@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from ...splatting.flood import connected
 from ...splatting.gaussians import Gaussians
 from ...splatting.project import rotations
+from ...splatting.stacked import lines_sum
 from .graph import Graph
 
 ENDS = (2.5, 2.0, 1.5, 1.0, 0.5)  # standard deviations at which an axis may be cut off
@@ -40,16 +42,8 @@ def tidy(graph: Graph, selection: Bool[Tensor, " n"], how: Cleaning | None = Non
 
 def parts(graph: Graph, selection: Bool[Tensor, " n"], touching: float) -> Int64[Tensor, " n"]:
     """The number of the connected part of each selected Gaussian, -1 for others."""
-    from scipy.sparse.csgraph import connected_components
-
-    rows = selection.nonzero()[:, 0]
-    among = graph.contacts[rows.numpy()][:, rows.numpy()]
-    among.data = (among.data >= touching).astype(np.float32)
-    among.eliminate_zeros()
-    label = torch.full((len(graph),), -1, dtype=torch.int64)
-    # All joints go both ways, so strong parts are the parts; scipy would transpose it all to find that out.
-    label[rows] = torch.from_numpy(connected_components(among, connection="strong")[1].astype(np.int64))
-    return label
+    contacts = graph.contacts
+    return connected(contacts.indptr, contacts.indices, contacts.data, touching, selection)
 
 
 def without_floaters(graph: Graph, selection: Bool[Tensor, " n"], least: float, touching: float) -> Bool[Tensor, " n"]:
@@ -66,12 +60,13 @@ def without_floaters(graph: Graph, selection: Bool[Tensor, " n"], least: float, 
 def with_hidden(graph: Graph, selection: Bool[Tensor, " n"], share: float) -> Bool[Tensor, " n"]:
     """Also the Gaussians that hardly a view sees and whose contact is mostly with the selection."""
     unseen, contact = graph.unseen
+    selection, fresh = selection.clone(), selection.nonzero()[:, 0]
+    reached = np.zeros(len(unseen), np.float32)
     for _ in range(3):  # inside of the inside
-        taken = unseen[torch.from_numpy(contact @ selection.float().numpy() > share)]
-        if bool(selection[taken].all()):
-            break
-        selection = selection.clone()
-        selection[taken] = True
+        reached += lines_sum(contact, fresh.numpy(), np.ones(len(fresh), np.float32))
+        taken = unseen[torch.from_numpy(reached > share)]
+        fresh = taken[~selection[taken]]
+        selection[fresh] = True
     return selection
 
 

@@ -24,7 +24,7 @@ from .surface import Surface
 from .tree import Tree, grow
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array, csr_array
 
 NEIGHBOURS, WITH_FIELD = 12, 16  # of each point of a Gaussian; a field stops growth, so more joints do no harm
 REACH = 1.2  # standard deviations from the centre to the points along the two longest axes
@@ -65,13 +65,13 @@ class Graph:
         return joined, joined.sum(1)
 
     @cached_property
-    def unseen(self) -> tuple[Int64[Tensor, " k"], "csr_array"]:
+    def unseen(self) -> tuple[Int64[Tensor, " k"], "csc_array"]:
         """(rows of Gaussians that hardly a view sees, shares of the contact of each of these with all others)."""
         rows = (self.surface.mass <= UNSEEN * self.surface.mass.mean()).nonzero()[:, 0]
         contact = self.contacts[rows.numpy()]
         total = np.maximum(contact.sum(1), 1e-30)
         contact.data /= np.repeat(total, np.diff(contact.indptr)).astype(np.float32)
-        return rows, contact
+        return rows, contact.tocsc()
 
     def _matrix(self, values: Float[Tensor, " e"]) -> "csr_array":
         """A value of each joint, both ways."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from ...splatting.camera import Camera
 from ...splatting.gaussians import Gaussians
 from ...splatting.splat import splat
-from ...splatting.stacked import stacked
+from ...splatting.stacked import lines_sum, stacked
 from ..field import FeatureField, Nearest
 
 if TYPE_CHECKING:
@@ -88,10 +88,13 @@ class Outlines:
         if not before.any() or not len(self.covered):
             return selection
         chosen, pixels = (found.numpy() for found in self._alike(alike))
-        seen = self.rows @ before.astype(np.float32)
-        elsewhere = self.rows @ (chosen & ~before).astype(np.float32)
+        seen, elsewhere = (self._shown(those) for those in (before, chosen & ~before))
         wanted = pixels & self.covered & (seen >= elsewhere)
         return torch.from_numpy(self._agreed(before, seen, wanted)).to(selection.device)
+
+    def _shown(self, selection: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " p"]:
+        chosen = np.flatnonzero(selection)
+        return lines_sum(self.columns, chosen, np.ones(len(chosen), np.float32))
 
     def _alike(self, alike: Alike) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " p"]]:
         """Of the Gaussians and of the pixels; what the classes of annotations are is found out once."""
@@ -114,10 +117,14 @@ class Outlines:
             if before.any() and agreement > best + GAIN:
                 best, found = agreement, before
             wrong = np.flatnonzero(shown != wanted)
-            pull = np.where(wanted[wrong], 1.0, -1.0).astype(np.float32) @ self.rows[wrong]
+            pull = lines_sum(self.rows, wrong, _signs(wanted[wrong]))
             lean = np.clip(lean + STEP * pull / self.mass, -1.0, 1.0)
             after = lean > 0
             changed = np.flatnonzero(after != before)
-            seen = seen + self.columns[:, changed] @ np.where(after[changed], 1.0, -1.0).astype(np.float32)
+            seen = seen + lines_sum(self.columns, changed, _signs(after[changed]))
             before = after
         return found
+
+
+def _signs(positive: Bool[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    return np.where(positive, np.float32(1.0), np.float32(-1.0))

@@ -1,4 +1,4 @@
-"""Ways over a graph whose hardest step is as easy as possible."""
+"""Ways over a graph: whose hardest step is as easy as possible, and what hangs together."""
 
 import numpy as np
 
@@ -43,6 +43,34 @@ def flood(starts, neighbours, lengths, step, entries, begun, heap_costs, heap_no
                         under[top] = other
                     else:
                         size = _push(heap_costs, heap_nodes, size, reached, other)
+
+
+@jit
+def connected(starts, neighbours, strengths, least, selected, waiting, labels):
+    """``labels[i]``: number of the part of each selected node, -1 for others; returns how many parts there are.
+
+    Args:
+        starts, neighbours, strengths: (n + 1,), (m,), (m,) joints of each node, both ways. least: strength of a joint
+            that holds. selected: (n,). waiting: room for n numbers. labels: (n,), written.
+    """
+    labels[:] = -1
+    count = 0
+    for first in range(len(selected)):
+        if not selected[first] or labels[first] >= 0:
+            continue
+        labels[first] = count
+        waiting[0], top = first, 0
+        while top >= 0:
+            node = waiting[top]
+            top -= 1
+            for k in range(starts[node], starts[node + 1]):
+                other = neighbours[k]
+                if strengths[k] >= least and selected[other] and labels[other] < 0:
+                    labels[other] = count
+                    top += 1
+                    waiting[top] = other
+        count += 1
+    return count
 
 
 @jit

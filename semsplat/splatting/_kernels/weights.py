@@ -115,6 +115,14 @@ def multiply(begin, end, starts, columns, data, values, width, out):
 
 
 @jit
+def add_lines(lines, factors, starts, places, data, out):
+    """Add some lines of a sparse matrix (rows of CSR, columns of CSC), each ``factors`` times, to a dense one."""
+    for i in range(len(lines)):
+        for k in range(starts[lines[i]], starts[lines[i] + 1]):
+            out[places[k]] += factors[i] * data[k]
+
+
+@jit
 def pixel_row(tile_rows, centers, conics, opacities, limits, x, y, rows, weights):
     """Gaussians of one tile's list that are in pixel (x, y), front to back; returns their number."""
     remaining, count = 1.0, 0

@@ -14,7 +14,7 @@ from semsplat.distill.segment.graph import SHARPNESS, Graph
 from semsplat.distill.segment.surface import Surface, lab, look
 from semsplat.distill.segment.tree import grow as grow_tree
 from semsplat.distill.segment.walk import walk
-from semsplat.splatting.flood import flood
+from semsplat.splatting.flood import connected, flood
 
 
 def random_graph(count: int = 30, joints: int = 70, seed: int = 0) -> Graph:
@@ -158,3 +158,21 @@ def test_ends_that_stick_out_are_cut_off() -> None:
     everything = torch.ones(len(long), dtype=torch.bool)
     assert torch.equal(clean.trimmed(long, everything).means, long.means)
     assert iou(selection, selection) == 1.0
+
+
+def test_connected_parts_are_those_of_joints_that_hold() -> None:
+    graph = random_graph(joints=40)
+    selected = torch.rand(30, generator=torch.Generator().manual_seed(3)) < 0.7
+    contacts = graph.contacts
+    found = connected(contacts.indptr, contacts.indices, contacts.data, 0.5, selected)
+    parts = [{k} for k in selected.nonzero()[:, 0].tolist()]
+    for (a, b), contact in zip(graph.pairs.tolist(), graph.contact.tolist(), strict=True):
+        if contact >= 0.5 and selected[a] and selected[b]:
+            one, other = (next(part for part in parts if node in part) for node in (a, b))
+            if one is not other:
+                one |= other
+                parts.remove(other)
+    assert len(parts) > 3
+    assert {frozenset((found == k).nonzero()[:, 0].tolist()) for k in range(len(parts))} == set(map(frozenset, parts))
+    assert (found[~selected] == -1).all()
+    assert found.max() + 1 == len(parts)
