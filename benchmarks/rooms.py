@@ -22,18 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 from common import arguments, machine
-from meaning_common import best_frame, command, deepest, metrics_of, opened, pooled, summary
+from meaning_common import best_frame, command, deepest, metrics_of, pooled, summary
 from PIL import Image
 from rooms_plots import page
 
+from semsplat.app.scene import Scene
 from semsplat.app.session import Session
-from semsplat.distill.ask.answer import ask
-from semsplat.distill.ask.bodies import Viewpoint
-from semsplat.distill.segment import graph as graphs
-from semsplat.distill.segment.clean import tidy
 from semsplat.distill.segment.prompts import Click, Stroke
-from semsplat.distill.segment.selecting import select
-from semsplat.distill.teachers import reopen
 from semsplat.splatting.capture.types import Frame
 from semsplat.splatting.errors import InputError
 
@@ -88,53 +83,52 @@ def room(seed: int, work: Path, steps: int) -> dict[str, Any]:
     found = {"seed": seed, "steps": steps, "psnr": scores["psnr"], "things": len(truth.names)}
     found |= {key: field[key] for key in ("miou", "boundary_iou", "accuracy")}
     found |= {"classes": field["classes"], "spoilt": json.loads((capture / "spoilt.json").read_text())}
-    found |= {"word": words(scene, truth), **pointed(scene, truth)}
+    opened = Scene.open(scene)
+    session, training, held_out = Session.of(opened), opened.frames_of(False), opened.frames_of(True)
+    found |= {"word": words(session, held_out, truth), **pointed(session, training, held_out, truth)}
     spent = os.times()
     found["cpu_seconds"] = round(sum(spent[:4]) - sum(began[:4]), 1)
     done.write_text(json.dumps(found))
     return found
 
 
-def words(folder: Path, truth: Truth) -> dict[str, Any]:
+def words(session: Session, frames: Sequence[Frame], truth: Truth) -> dict[str, Any]:
     """Every name of every thing that held-out photos show."""
-    scene, gaussians, fields = opened(folder)
-    teacher = reopen("labels", fields["labels"].memory, torch.device("cpu"))
-    up, held_out, ious, lost = Viewpoint(Session.of(scene).up), scene.frames_of(True), {}, []
+    ious, lost = {}, []
     for name, numbers in truth.meant().items():
-        if _pixels(held_out, truth.mask(*numbers)) < SEEN:
+        if _pixels(frames, truth.mask(*numbers)) < SEEN:
             continue
         try:
-            answer = ask(gaussians, fields["labels"], teacher, name, up)
+            selection = session.ask(name).selection
         except InputError as error:
             lost.append(f"{name}: {error}")
             ious[name] = {"iou": 0.0, "boundary_iou": 0.0}  # nothing found is a miss
             continue
-        ious[name] = pooled(gaussians, answer.selection, held_out, truth.mask(*numbers))
+        ious[name] = pooled(session.gaussians, selection, frames, truth.mask(*numbers))
     return summary(ious) | {"each": {name: score["iou"] for name, score in ious.items()}, "not_answered": lost}
 
 
-def pointed(folder: Path, truth: Truth) -> dict[str, Any]:
+def pointed(session: Session, training: Sequence[Frame], frames: Sequence[Frame], truth: Truth) -> dict[str, Any]:
     """One click, one stroke on everything where a training photo shows most of it; and one click with no field."""
-    scene, gaussians, fields = opened(folder)
-    training, held_out = scene.frames_of(False), scene.frames_of(True)
-    cameras, field = [frame.camera for frame in training], fields["labels"]
-    graph, bare = graphs.build(gaussians, cameras, field), graphs.build(gaussians, cameras)
+    gaussians = session.gaussians
     ways: dict[str, dict[str, dict[str, float]]] = {"click": {}, "stroke": {}, "click, no field": {}}
     sizes = {}
     for number, names in truth.names.items():
         mask_of = truth.mask(number)
-        frame, size = best_frame(training, mask_of), _pixels(held_out, mask_of)
+        frame, size = best_frame(training, mask_of), _pixels(frames, mask_of)
         if int(mask_of(frame).sum()) < SEEN or size < SEEN:
             continue
         key = names[0] if names[0] not in sizes else f"{names[0]} {number}"
-        sizes[key] = size / len(held_out)
+        sizes[key] = size / len(frames)
         click, stroke = Click(frame.camera, *deepest(mask_of(frame))), drawn(frame, mask_of(frame))
-        for way, prompt, its, with_field in (
-            ("click", click, graph, field), ("stroke", stroke, graph, field), ("click, no field", click, bare, None)
-        ):  # fmt: skip
+        for way, prompt, field in (
+            ("click", click, None),
+            ("stroke", stroke, None),
+            ("click, no field", click, "none"),
+        ):
             try:
-                selection = tidy(its, select(gaussians, [prompt], its, with_field).selection)
-                ways[way][key] = pooled(gaussians, selection, held_out, mask_of)
+                ids = session.meaning.select(gaussians, [prompt], field, None, "thing", clean=True).at()
+                ways[way][key] = pooled(gaussians, torch.isin(gaussians.ids, ids), frames, mask_of)
             except InputError:
                 ways[way][key] = {"iou": 0.0, "boundary_iou": 0.0}  # nothing found is a miss
     each = {way: {name: score["iou"] for name, score in scores.items()} for way, scores in ways.items()}

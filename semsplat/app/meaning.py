@@ -165,7 +165,7 @@ class Meaning:
             InputError: what the field that points needs is no longer there.
         """
         graph = self.graph(gaussians, self.pointing)
-        _ = graph.unseen, graph.tree if self.pointing is None else graph.links
+        _ = graph.unseen, graph.links, graph.tree
         if self.pointing is not None:
             self.outlines(gaussians, self.pointing)
         if self.pointing == PROMPTED:

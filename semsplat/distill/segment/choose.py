@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from .prompts import Evidence
@@ -40,6 +40,13 @@ def by_tree(
         orders.append(tree.joined(anchor, at))
         tolerances.append(at[found])
     return torch.from_numpy(np.minimum.reduce(orders)).float(), float(np.max(tolerances))
+
+
+def fitting(tree: Tree, inside: Float[Tensor, " n"], outside: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """The part of the tree that fits evidence for and against best, by IoU of weights."""
+    both = tree.sums((inside + outside).double().numpy())
+    within = tree.sums(inside.double().numpy())
+    return tree.members(int(np.argmax(within / (both + inside.sum().item() - within).clip(1e-30))))
 
 
 def _anchor(tree: Tree, weights: Float[Tensor, " n"], share: float = 0.5) -> int:

@@ -19,11 +19,12 @@ from torch import Tensor
 from ...splatting.errors import InputError
 from ...splatting.flood import flood
 from ...splatting.gaussians import Gaussians
+from ...splatting.splat import splat
 from ..field import FeatureField, Nearest
 from ..teachers.codes import class_codes
 from .choose import Size
 from .graph import Graph
-from .prompts import Evidence
+from .prompts import Brushed, Evidence
 from .refine import Alike
 
 CLUSTERS = 5  # at most, of a stroke's features
@@ -45,24 +46,24 @@ class Kinds:
     classes: Float[Tensor, "c d"]  # of annotations, as features; none for other teachers
 
     @classmethod
-    def of(cls, codes: Float[Tensor, "n d"], field: FeatureField, evidence: Sequence[Evidence]) -> Self:
-        """K-means of each prompt's features; a point has one feature, W F in its pixel.
+    def of(cls, gaussians: Gaussians, field: FeatureField, evidence: Sequence[Evidence]) -> Self:
+        """K-means of the features that pixels under each prompt show; a click has one pixel.
 
-        That is much sharper than those of the Gaussians there, of which the border ones make up for each other.
+        W F is much sharper than the features of the Gaussians there, of which the border ones make up for each other.
         """
-        turn = turning(field)
-        nothing = codes[:0] @ turn
-        meant, others = [nothing], [nothing]
+        turn, codes = turning(field), field.codes(gaussians).detach()
+        meant, others = [turn[:0]], [turn[:0]]
         for one in evidence:
             for weights, found in ((one.inside, meant), (one.outside, others)):
-                under = torch.nonzero(weights > (0.0 if one.point else 0.01 * weights.max()))[:, 0]
-                features = codes[under] @ turn
-                if len(under) and one.point:
-                    found.append(torch.nn.functional.normalize(weights[under] @ features, dim=-1)[None])
-                elif len(under):
-                    found.append(clusters(torch.nn.functional.normalize(features, dim=-1), weights[under]))
+                if not weights.any():
+                    continue
+                shown, shares = _shown(gaussians, codes, weights, one.brushed)
+                features = shown @ turn
+                some = features.norm(dim=-1) > 0
+                if some.any():
+                    found.append(clusters(torch.nn.functional.normalize(features[some], dim=-1), shares[some]))
         classes = class_codes(len(field.memory.get("names", ()))) if field.teacher in HALFWAY else torch.zeros(0, 0)
-        turned = (torch.linalg.pinv(turn) @ field.decoder.cpu() @ classes.T).T if len(classes) else nothing
+        turned = (torch.linalg.pinv(turn) @ field.decoder.cpu() @ classes.T).T if len(classes) else turn[:0]
         return cls(turn, torch.cat(meant), torch.cat(others), turned)
 
     def distances(self, codes: Float[Tensor, "*b d"]) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
@@ -92,6 +93,17 @@ class Kinds:
             return (distance <= tolerance) & (distance <= other)
 
         return decide
+
+
+def _shown(
+    gaussians: Gaussians, codes: Float[Tensor, "n d"], weights: Float[Tensor, " n"], brushed: Brushed | None
+) -> tuple[Float[Tensor, "p d"], Float[Tensor, " p"]]:
+    """(codes that the pixels under a prompt show, how much each counts)."""
+    if brushed is None:
+        return (weights.to(codes) @ codes).cpu().float()[None], torch.ones(1)
+    under = brushed.weights > 0
+    drawn = splat(gaussians, brushed.camera).detach() @ codes
+    return drawn[under.to(drawn.device)].cpu().float(), brushed.weights[under]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +139,7 @@ def by_field(
     meant = sum((one.inside for one in evidence), torch.zeros(len(graph)))
     if not meant.any():
         raise InputError(f"The field of '{field.teacher}' knows nothing about what was pointed at; point elsewhere.")
-    kinds = Kinds.of(codes, field, evidence)
+    kinds = Kinds.of(gaussians, field, evidence)
     distance, other = kinds.distances(codes / field.norms(codes).clamp_min(1e-12))
     entries = torch.where((known > 0) & (distance <= other), distance, torch.inf)
     seeds = torch.stack([_seeds(distance, one.inside) for one in evidence if one.inside.any()]).any(0)  # of each prompt

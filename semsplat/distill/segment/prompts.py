@@ -6,7 +6,8 @@ covered there, so W itself keeps it out.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from jaxtyping import Bool, Float
@@ -77,6 +78,22 @@ class MaskPrompt:
 Prompt = Click | Box | Stroke | Scribble | MaskPrompt
 
 
+@dataclass(frozen=True, eq=False)
+class Brushed:
+    """What was painted in a picture: the middle of a brush is meant, its rim is where hands slip over a border."""
+
+    camera: Camera
+    weights: Float[Tensor, "h w"]  # from 0 outside to 1 in the middle
+
+    @classmethod
+    def of(cls, camera: Camera, painted: Bool[Tensor, "h w"]) -> Self:
+        """Weights go with the square of the distance from the rim."""
+        from scipy.ndimage import distance_transform_edt
+
+        depth = torch.from_numpy(distance_transform_edt(painted.cpu().numpy())) if not painted.all() else painted
+        return cls(camera, (depth / depth.max()).square().float())
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Weights over Gaussians, from 0: rows of W, summed over the pixels that were meant."""
@@ -85,6 +102,7 @@ class Evidence:
     outside: Float[Tensor, " n"]
     outlines: bool  # boxes and masks say where the thing ends; clicks and strokes only where it is
     point: bool = False  # one point is one thing: what its pixel shows as a whole says what it is
+    brushed: "Brushed | None" = None  # of strokes
 
 
 @torch.no_grad()
@@ -105,10 +123,10 @@ def _read(gaussians: Gaussians, prompt: Prompt) -> Evidence:
     if isinstance(prompt, Click):
         return _signed(_clicked(gaussians, prompt), prompt.positive, point=True)
     if isinstance(prompt, Stroke):
-        return _signed(_brushed(gaussians, prompt.camera, brush(prompt), "stroke"), prompt.positive)
+        return _brushed(gaussians, Brushed.of(prompt.camera, brush(prompt)), prompt.positive, "stroke")
     if isinstance(prompt, Scribble):
         painted = _fitting(prompt.camera, prompt.painted, "scribble")
-        return _signed(_brushed(gaussians, prompt.camera, painted, "scribble"), prompt.positive)
+        return _brushed(gaussians, Brushed.of(prompt.camera, painted), prompt.positive, "scribble")
     if isinstance(prompt, Box):
         found = outline(gaussians, prompt.camera, _boxed(prompt), "box")
         return Evidence(AGAINST_BOX * found.inside, found.outside, True)
@@ -184,12 +202,12 @@ def _clicked(gaussians: Gaussians, click: Click) -> Float[Tensor, " n"]:
     return result.cpu()
 
 
-def _brushed(gaussians: Gaussians, camera: Camera, mask: Bool[Tensor, "h w"], what: str) -> Float[Tensor, " n"]:
-    image = mask.to(gaussians.means)[..., None]
-    result = (splat(gaussians, camera).detach().T @ image)[:, 0].cpu()
-    if result.sum().item() < SEEN * mask.sum().item():
+def _brushed(gaussians: Gaussians, brushed: Brushed, positive: bool, what: str) -> Evidence:
+    image = brushed.weights.to(gaussians.means)[..., None]
+    found = (splat(gaussians, brushed.camera).detach().T @ image)[:, 0].cpu()
+    if found.sum().item() < SEEN * image.sum().item():
         raise InputError(f"There is nothing under the {what}: the scene is empty there.")
-    return result
+    return replace(_signed(found, positive), brushed=brushed)
 
 
 def _boxed(box: Box) -> Bool[Tensor, "h w"]:

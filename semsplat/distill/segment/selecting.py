@@ -14,7 +14,7 @@ from ..field import FeatureField
 from ..teachers.base import PromptTeacher
 from . import graph as graphs
 from . import prompts as pointing
-from .choose import Size, by_tree
+from .choose import Size, by_tree, fitting
 from .graph import Graph
 from .grow import Grown, by_field
 from .prompts import Evidence, MaskPrompt, Prompt
@@ -107,11 +107,14 @@ def select(
 
 
 def _within(graph: Graph, evidence: Sequence[Evidence]) -> tuple[Float[Tensor, " n"], float]:
-    """(order, tolerance) from boxes and masks, and the clicks and strokes that mend them, carried over the graph."""
+    """(order, tolerance) from boxes and masks, and the clicks and strokes that mend them, carried over the graph.
+
+    What no view of them shows, such as the back of the thing, is decided by the part of the tree that fits them best.
+    """
     weights = [1.0 if one.outlines else LOUD for one in evidence]
     inside = torch.stack([weight * one.inside for weight, one in zip(weights, evidence, strict=True)]).sum(0)
     outside = torch.stack([weight * one.outside for weight, one in zip(weights, evidence, strict=True)]).sum(0)
-    chance = walk(graph, inside, outside)
+    chance = walk(graph, inside, outside, fitting(graph.tree, inside, outside))
     return torch.where(chance > 1e-3, 1.0 - chance, torch.inf), 0.5
 
 

@@ -176,3 +176,14 @@ def test_connected_parts_are_those_of_joints_that_hold() -> None:
     assert {frozenset((found == k).nonzero()[:, 0].tolist()) for k in range(len(parts))} == set(map(frozenset, parts))
     assert (found[~selected] == -1).all()
     assert found.max() + 1 == len(parts)
+
+
+def test_what_no_evidence_reaches_follows_what_is_likely() -> None:
+    pairs = torch.tensor([[0, 1], [2, 3]])  # 2 and 3 are seen by nobody
+    surface = Surface(torch.zeros(4, 3), torch.zeros(4, 3), torch.ones(4))
+    graph = Graph(pairs, torch.ones(2), torch.zeros(2), surface)
+    inside, outside = torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.zeros(4)
+    likely = torch.tensor([False, False, True, True])
+    assert (walk(graph, inside, outside) > 0.5).tolist() == [True, True, False, False]
+    assert (walk(graph, inside, outside, likely) > 0.5).tolist() == [True, True, True, True]
+    assert (walk(graph, outside, inside, likely) > 0.5).tolist() == [False, False, True, True]
