@@ -10,6 +10,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..errors import InputError
 from ..gaussians import Gaussians
+from ..project import covariances
 from . import shapes
 from .look import Look, aimed, around, look
 from .paint import colors_of
@@ -21,7 +22,8 @@ FAINT = 0.05  # opacity below which a Gaussian is no part of a surface
 STRAYS = 0.005  # share of the Gaussians that may lie outside the box, at each end of each axis
 PIXELS = 1.5  # of a look, for each voxel along its side
 SEEN = 2.0  # voxels behind what a look shows, within which a point is what is seen
-SLIM = 2.5  # what is longer, for its volume, gets voxels as if it were thicker
+SLIM = 3.5  # what is longer, for its volume, gets voxels as if it were thicker
+LONG = 0.15  # of the diagonal of the largest loose piece: a piece that is longer is no crumb, such as half of a pole
 LEAST_SIDE, MOST_SIDE = 96, 768  # pixels of a look
 LARGEST = 1e12  # world units
 
@@ -76,8 +78,7 @@ def extent(thing: Gaussians) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
     """
     if not len(thing):
         raise InputError("There is nothing to make a surface of: no Gaussian of the selection is more than faint.")
-    reach = 2.0 * thing.scales.double().amax(-1, keepdim=True).expand(-1, 3)
-    reach = reach.minimum(reach.median() * 3)
+    reach = 2.0 * torch.diagonal(covariances(thing.double()), dim1=-2, dim2=-1).clamp_min(0.0).sqrt()
     means, some = thing.means.double(), slice(None, None, max(1, len(thing) // 1_000_000))
     low = torch.quantile((means - reach)[some], STRAYS, dim=0)
     high = torch.quantile((means + reach)[some], 1.0 - STRAYS, dim=0)
@@ -133,11 +134,16 @@ def surface_of(volume: Volume, watertight: bool) -> tuple[np.ndarray, np.ndarray
 def without_crumbs(
     points: np.ndarray, faces: np.ndarray, least: float, watertight: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Without small loose pieces; of closed surfaces also without hollows inside."""
+    """Without loose pieces that are small and short; of closed surfaces also without hollows inside."""
     if not len(faces):
         return points, faces
     labels, areas = shapes.pieces(points, faces)
-    good = areas >= least * areas.max()
+    low, high = np.full((len(areas), 3), np.inf), np.full((len(areas), 3), -np.inf)
+    for corner in faces.T:
+        np.minimum.at(low, labels, points[corner])
+        np.maximum.at(high, labels, points[corner])
+    sizes = np.linalg.norm(high - low, axis=1)
+    good = (areas >= least * areas.max()) | (sizes >= LONG * sizes[areas.argmax()])
     if watertight:
         a, b, c = (points[faces[:, k]] - points.mean(0) for k in range(3))
         volumes = np.bincount(labels, np.einsum("fk,fk->f", a, np.cross(b, c)), len(areas))

@@ -16,13 +16,13 @@ class How:
     """What a mesh is made with."""
 
     voxel: float | None = None  # world units; when not given, a part of the thing's size: see `resolution`
-    resolution: int = 100  # voxels along a side of a cube of the box's volume, when `voxel` is not given
+    resolution: int = 68  # voxels along a side of a cube of the box's volume, when `voxel` is not given
     truncation: float = 8.0  # voxels before and behind a surface over which what cameras say is averaged
     watertight: bool = False  # close what nobody could look at
     triangles: int | None = 50_000  # at most about so many; None: as many as there are
     texture: int | None = None  # pixels of its side; None: each corner has a colour instead
     met: tuple[float, float] = ALONE  # coverage at which a surface is met, and deviations before the densest place
-    least_piece: float = 0.02  # loose pieces with a smaller share of the largest one's area are dropped
+    least_piece: float = 0.02  # loose pieces with a smaller share of the largest one's area are dropped if short
     smooth: int = 15  # steps of smoothing that does not shrink
     around: int = 64  # looks from all around, besides those of the photos
     photos: int = 48  # looks from where photos were taken, at most

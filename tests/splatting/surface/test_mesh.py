@@ -14,7 +14,7 @@ from semsplat.splatting.errors import InputError
 from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.surface import files, shapes
 from semsplat.splatting.surface.look import around, look, seen_from
-from semsplat.splatting.surface.mesh import mesh
+from semsplat.splatting.surface.mesh import extent, mesh
 from semsplat.splatting.surface.types import How, Mesh
 
 trimesh = pytest.importorskip("trimesh")
@@ -105,6 +105,24 @@ def test_small_loose_pieces_are_dropped() -> None:
     crumb = crumb.replace(log_scales=crumb.log_scales - 2.3, ids=crumb.ids + len(thing))
     found = made(Gaussians.cat([thing, crumb]), QUICK)
     assert np.linalg.norm(found.points - MIDDLE, axis=1).max() < 1.1 * RADIUS
+
+
+def pole() -> Gaussians:
+    """Upright needles, one above the other, under the ball: as thin for it as a lamp's pole."""
+    places = torch.tensor(MIDDLE) - torch.tensor([[0.0, 0.0, z] for z in (0.9, 1.3, 1.7)])
+    scales = torch.tensor([0.03, 0.03, 0.2]).log().expand(3, 3).contiguous()
+    quats = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(3, 1)
+    return Gaussians(places, quats, scales, torch.full((3,), 4.0), sh.from_color(torch.ones(3, 3))[:, None, :])
+
+
+def test_a_thin_pole_is_a_part_of_the_thing() -> None:
+    thing = Gaussians.cat([ball(120), pole()])  # few, so that needles are no strays
+    low, high = extent(thing)
+    assert low[2] < MIDDLE[2] - 1.8 and high[2] < MIDDLE[2] + 1.3 * RADIUS  # each as far as it reaches along an axis
+    assert ((high - low)[:2] < 2.6 * RADIUS).all()
+    found = made(thing, How(**{**vars(QUICK), "triangles": None}))
+    shown = found.points[(found.points[:, 2] < MIDDLE[2] - 0.8) & (found.points[:, 2] > MIDDLE[2] - 1.7)]
+    assert np.ptp(shown[:, 2]) > 0.8 and (np.abs(shown[:, :2] - MIDDLE[:2]) < 0.08).all()
 
 
 def seen_colors(read: Any, suffix: str) -> np.ndarray:
