@@ -4,7 +4,8 @@ Gaussians at a border reach over it, and below what lies on them; in the scene n
 know decides: a pixel shows the selection, or what is behind it (there it must be empty), or what covers it (there it
 should be empty unless other views see it). First every Gaussian is cut back to where its points belong by these
 votes, what floats behind a surface is brought up to it (:mod:`.flat`, :mod:`.behind`), then all are fitted for a few
-steps to the silhouettes and colours.
+steps to the silhouettes and colours. What is as thin as a pixel or two, such as a pole, stays as it is: it is all
+border, and would get ever thinner.
 """
 
 import math
@@ -20,6 +21,7 @@ from ...splatting.camera import Camera
 from ...splatting.gaussians import Gaussians
 from ...splatting.project import rotations
 from ...splatting.splat import splat
+from ...splatting.surface.look import seen_from
 from .behind import brought_up
 from .clean import trimmed
 from .flat import flattened
@@ -29,6 +31,8 @@ ENDS = (0.5, 1.0, 1.5, 2.0, 2.5)  # standard deviations at which an axis may be 
 GAP = 0.012  # share of the distance by which something nearer counts as covering, and not as lying on it
 COVERED = 0.15  # weight of a covered pixel, which should be empty, against 1 of one that is known
 KNOWN = 0.1  # share of the views in which a point must be known; else the covered ones count, too
+SQUARE, NEXT = 3, 5  # pixels: squares that a part has no room for is thin, unless one is so near
+THIN = 0.2  # mean, over what is seen of a Gaussian, of how much less such squares are selected: then it is thin
 STEPS = 60
 INNER = (0.95, 0.995)  # purity from which a Gaussian is only shrunk or faded, and from which it is left as it is:
 SHRINK = ("log_scales", "logit_opacities")  # what is far from the border stays as sharp as it is
@@ -45,6 +49,13 @@ class Look:
     colors: Float[Tensor, "h w 3"]  # of the scene
     behind: Float[Tensor, "h w"]  # depth from which on the selection would be covered; inf where nothing else is
     alone: tuple[slice, slice]  # rows and columns that the selection could be in
+
+    @property
+    def thin(self) -> Float[Tensor, "h w"]:
+        """How much less the squares next to a pixel are selected than it (its white top-hat, but for corners)."""
+        highest = torch.nn.functional.max_pool2d
+        squares = -highest(-self.share[None], SQUARE, 1, SQUARE // 2)
+        return (self.share - highest(squares, NEXT, 1, NEXT // 2)[0]).clamp_min(0.0)
 
 
 @torch.no_grad()
@@ -63,10 +74,14 @@ def isolated(gaussians: Gaussians, selection: Bool[Tensor, " n"], cameras: Seque
     looks = [look for camera in _some(cameras) if (look := _look(gaussians, selection, camera)) is not None]
     if not looks:
         return trimmed(gaussians, selection)
+    chosen = gaussians[selection]
+    thin = _is_thin(chosen, looks)
+    if bool(thin.all()):
+        return chosen
     windows = [_window(look) for look in looks]
-    flat, in_plane = flattened(_cut(gaussians[selection], looks), windows)
+    flat, in_plane = flattened(_cut(chosen[~thin], looks, cameras), windows)
     start, moved = brought_up(flat, windows)
-    return _without_hidden(_fitted(start, looks, in_plane | moved), looks)
+    return _without_hidden(Gaussians.cat([_fitted(start, looks, in_plane | moved), chosen[thin]]), looks)
 
 
 def _some(cameras: Sequence[Camera]) -> list[Camera]:
@@ -93,8 +108,29 @@ def _look(gaussians: Gaussians, selection: Bool[Tensor, " n"], camera: Camera) -
     return Look(camera, share.clamp(0.0, 1.0), image[..., 2:], distance * (1.0 + GAP), window)
 
 
-def _cut(chosen: Gaussians, looks: Sequence[Look]) -> Gaussians:
-    """Axes cut off, on either side, where their points begin to be outside; without Gaussians centred outside."""
+def _is_thin(chosen: Gaussians, looks: Sequence[Look]) -> Bool[Tensor, " n"]:
+    """Whether what is seen of each alone, and is not covered, is mostly in thin parts of the selection."""
+    total = chosen.means.new_zeros(len(chosen), 2)
+    for look in looks:
+        blend = splat(chosen, _window(look))
+        known = (~_covered(blend, look)).to(chosen.means)
+        total += blend.T @ torch.stack([known * look.thin[look.alone], known], dim=-1)
+    return total[:, 0] > THIN * total[:, 1]
+
+
+def _covered(blend: Blend, look: Look) -> Bool[Tensor, "h w"]:
+    """Where the selection, drawn alone in the window, is behind other things."""
+    image, alpha = blend.composite(blend.footprints.depths[:, None])
+    depth = image[..., 0] / alpha[..., 0].clamp_min(1e-3)
+    share, behind = look.share[look.alone], look.behind[look.alone]
+    return (share < 0.5) & (depth > behind) & (alpha[..., 0] > 1.0 / 255.0)
+
+
+def _cut(chosen: Gaussians, looks: Sequence[Look], cameras: Sequence[Camera]) -> Gaussians:
+    """Axes cut off, on either side, where their points begin to be outside, or out of every photo's frame.
+
+    Without Gaussians centred outside.
+    """
     turned, means, scales = rotations(chosen.quats), chosen.means.clone(), chosen.scales.clone()
     for axis in range(3):
         arm = turned[:, :, axis] * chosen.scales[:, axis : axis + 1]
@@ -103,7 +139,8 @@ def _cut(chosen: Gaussians, looks: Sequence[Look]) -> Gaussians:
             reach = chosen.scales.new_full((len(chosen),), ENDS[0])
             inside = torch.ones_like(reach, dtype=torch.bool)
             for end in ENDS:
-                inside &= _belongs(chosen.means + sign * end * arm, looks)
+                points = chosen.means + sign * end * arm
+                inside &= _belongs(points, looks) & _framed(points, cameras)
                 reach = torch.where(inside, end, reach)
             ends.append(reach)
         means += 0.5 * (ends[0] - ends[1])[:, None] * arm
@@ -117,12 +154,8 @@ def _belongs(points: Float[Tensor, "m 3"], looks: Sequence[Look]) -> Bool[Tensor
     """Whether most views that know a point show the selection there; true where none does."""
     known, shown, all_known, all_shown = points.new_zeros(4, len(points)).unbind(0)
     for look in looks:
-        view = look.camera.world_to_camera.to(points)
-        local = points @ view[:3, :3].T + view[:3, 3]
-        depth = local[:, 2]
-        places = (local @ look.camera.intrinsics.to(points).T)[:, :2] / depth.clamp_min(1e-9)[:, None]
+        places, depth, within = _projected(points, look.camera)
         size = points.new_tensor([look.camera.width, look.camera.height])
-        within = (depth > 0) & (places >= 0).all(1) & (places < size).all(1)
         column, row = places.nan_to_num(0.0).clamp_min(0.0).minimum(size - 1).long().unbind(1)
         share = _between(look.share, places - 0.5)
         known_here = within & ((share > 0.5) | (depth < look.behind[row, column]))
@@ -130,6 +163,26 @@ def _belongs(points: Float[Tensor, "m 3"], looks: Sequence[Look]) -> Bool[Tensor
         all_known, all_shown = all_known + within, all_shown + within * share
     few = known < KNOWN * all_known
     return torch.where(few, all_shown >= 0.5 * all_known, shown >= 0.5 * known)
+
+
+def _framed(points: Float[Tensor, "m 3"], cameras: Sequence[Camera]) -> Bool[Tensor, " m"]:
+    """Whether a point is in any camera's frame."""
+    found = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    for camera in cameras:
+        found |= _projected(points, camera)[2]
+    return found
+
+
+def _projected(
+    points: Float[Tensor, "m 3"], camera: Camera
+) -> tuple[Float[Tensor, "m 2"], Float[Tensor, " m"], Bool[Tensor, " m"]]:
+    """Places in the picture, depths, and whether they are within the frame."""
+    view = camera.world_to_camera.to(points)
+    local = points @ view[:3, :3].T + view[:3, 3]
+    depth = local[:, 2]
+    places = (local @ camera.intrinsics.to(points).T)[:, :2] / depth.clamp_min(1e-9)[:, None]
+    size = points.new_tensor([camera.width, camera.height])
+    return places, depth, (depth > 0) & (places >= 0).all(1) & (places < size).all(1)
 
 
 def _between(image: Float[Tensor, "h w"], places: Float[Tensor, "m 2"]) -> Float[Tensor, " m"]:
@@ -142,9 +195,13 @@ def _between(image: Float[Tensor, "h w"], places: Float[Tensor, "m 2"]) -> Float
 
 
 def _fitted(start: Gaussians, looks: Sequence[Look], moved: Bool[Tensor, " n"]) -> Gaussians:
-    """Some steps of Adam on coverage (L1 against a sharpened share) and colour, covered pixels counting little."""
+    """Some steps of Adam on coverage (L1 against a sharpened share) and colour, covered pixels counting little.
+
+    What was moved to a surface does not leave it again along the rays: pictures say little about depth.
+    """
     size = start.scales.median(-1).values.median().item()
     views, purity = [_target(start, look) for look in looks], torch.where(moved, 0.0, _purity(start, looks))
+    rays = torch.nn.functional.normalize(seen_from(start, [_window(look) for look in looks]), dim=1) * moved[:, None]
     over, near = (purity < INNER[0]).to(start.means), (purity < INNER[1]).to(start.means)
     with torch.enable_grad():
         columns = {name: getattr(start, name).clone().requires_grad_() for name in RATES}
@@ -164,7 +221,10 @@ def _fitted(start: Gaussians, looks: Sequence[Look], moved: Bool[Tensor, " n"]) 
             for name, column in columns.items():
                 free = near if name in SHRINK else over
                 column.grad *= free.reshape(-1, *[1] * (column.dim() - 1))
+            before = columns["means"].detach().clone()
             adam.step()
+            with torch.no_grad():
+                columns["means"] -= rays * ((columns["means"] - before) * rays).sum(1, keepdim=True)
     found = start.replace(**{name: column.detach() for name, column in columns.items()})
     return found[found.is_finite()]
 
@@ -182,12 +242,8 @@ def _purity(chosen: Gaussians, looks: Sequence[Look]) -> Float[Tensor, " n"]:
 def _target(start: Gaussians, look: Look) -> tuple[Camera, Tensor, Tensor, Tensor]:
     """(camera of the window, coverage that is wanted there, colours, weight of each pixel)."""
     camera = _window(look)
-    share, behind = look.share[look.alone], look.behind[look.alone]
-    blend = splat(start, camera)
-    image, alpha = blend.composite(blend.footprints.depths[:, None])
-    depth = image[..., 0] / alpha[..., 0].clamp_min(1e-3)
-    covered = (share < 0.5) & (depth > behind) & (alpha[..., 0] > 1.0 / 255.0)
-    weight = torch.where(covered, COVERED, 1.0).to(share)
+    share = look.share[look.alone]
+    weight = torch.where(_covered(splat(start, camera), look), COVERED, 1.0).to(share)
     return camera, ((share - 0.25) / 0.5).clamp(0.0, 1.0), look.colors[look.alone], weight
 
 

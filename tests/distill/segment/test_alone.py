@@ -84,6 +84,32 @@ def test_it_looks_as_in_the_scene() -> None:
     assert halo > 0.4  # what it was before
 
 
+def test_a_thin_pole_stays_as_it_is() -> None:
+    needle = sheet(0.1, 0.0, 0.2, RED)[:1]
+    heights = torch.tensor([0.2, 0.4, 0.6])
+    pole = Gaussians.cat([needle] * 3).replace(
+        means=torch.stack([0 * heights, 0 * heights, heights], dim=1),
+        log_scales=torch.tensor([0.008, 0.008, 0.1]).log().repeat(3, 1),
+        logit_opacities=torch.full((3,), 3.0),
+    )
+    foot = sheet(0.4, 0.03, 0.08, RED)
+    gaussians = Gaussians.cat([sheet(2.4, 0.0, 0.08, GREY), foot, pole])
+    gaussians = gaussians.replace(ids=torch.arange(len(gaussians)))
+    selection = torch.arange(len(gaussians)) >= len(gaussians) - len(foot) - 3
+    after = isolated(gaussians, selection, cameras())
+    left, kept = after[after.ids >= len(gaussians) - 2], pole[1:]  # what is next to the foot is no thin part
+    assert torch.equal(left.means, kept.means) and torch.equal(left.log_scales, kept.log_scales)
+
+
+def test_what_is_out_of_every_frame_is_cut_off() -> None:
+    gaussians, selection = scene()
+    rug, up = gaussians[selection], torch.tensor([0.0, 0.0, 1.0])
+    near = [Camera.look_at(camera.center * 0.3, torch.zeros(3), up, 0.5, 96, 72) for camera in cameras()]
+    after = isolated(gaussians, selection, near)
+    reach = (after.means.norm(dim=1) + after.scales.amax(1)).max()
+    assert reach < 0.7 * (rug.means.norm(dim=1) + rug.scales.amax(1)).max()
+
+
 def test_the_same_again() -> None:
     gaussians, selection = scene()
     one, other = (isolated(gaussians, selection, cameras(3)) for _ in range(2))
@@ -112,6 +138,19 @@ def test_what_floats_behind_a_flat_thing_is_brought_up_to_it() -> None:
     above = Camera.look_at(torch.tensor([0.0, 0, 2]), torch.zeros(3), torch.tensor([0.0, 1, 0]), 0.7, 64, 64)
     before, after = (splat(one, above).alpha for one in (thing, found))
     assert (before - after).abs().max() < 0.3 and (before - after).abs().mean() < 0.02
+
+
+def test_what_few_views_see_before_a_flat_thing_is_brought_to_it() -> None:
+    top = sheet(0.8, 0.0, 0.08, RED)
+    stray = top[:1].replace(means=torch.tensor([[0.0, 0.0, 0.15]]), ids=torch.tensor([len(top)]))
+    thing, up = Gaussians.cat([top, stray]), torch.tensor([0.0, 0.0, 1.0])
+    places = [torch.tensor([2 * math.cos(a), 2 * math.sin(a), 1.5]) for a in (0.0, 0.1, 0.2)]
+    views = [Camera.look_at(place, torch.zeros(3), up, 0.7, 96, 72) for place in places]
+    found, moved = flattened(thing, views)
+    assert moved[-1] and not moved[:-1].any() and found.means[-1, 2].abs() < 0.05
+    assert found.scales[-1].max() > thing.scales[-1].max()  # it is farther away, and looks as large
+    assert (splat(thing, views[1]).alpha - splat(found, views[1]).alpha).abs().max() < 0.1
+    assert not flattened(thing, cameras())[1].any()  # seen from all around, it is where it is
 
 
 def test_legs_and_round_things_stay() -> None:
