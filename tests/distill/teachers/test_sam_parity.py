@@ -59,12 +59,15 @@ def test_metas_package_and_transformers_agree(tiny_sam: Path, tiny_folder: Path)
 
 @pytest.mark.slow
 def test_they_agree_at_the_size_of_vit_b(tmp_path: Path) -> None:
+    """As wide as it is and on pictures as large; of its four groups of blocks, which are alike, one."""
     modeling = sam_package.modeling()
     build = importlib.import_module(f"{sam_package.ALIAS}.build_sam")
     assert modeling.Sam
-    state = randomized(build.build_sam_vit_b(None))
-    torch.save(state, tmp_path / "sam_vit_b.pth")
-    meta = sam.open(Options(weights=tmp_path / "sam_vit_b.pth", variant="vit_b"))
-    hub = sam.open(Options(weights=hub_folder(tmp_path / "hub", state, 1024)))
+    sizes = {"encoder_embed_dim": 768, "encoder_depth": 3, "encoder_num_heads": 12}
+    state = randomized(build._build_sam(**sizes, encoder_global_attn_indexes=[2]))
+    torch.save(state, tmp_path / "sam.pth")
+    meta = sam.open(Options(weights=tmp_path / "sam.pth"))
+    folder = hub_folder(tmp_path / "hub", state, 1024, num_hidden_layers=3, global_attn_indexes=[2])
+    hub = sam.open(Options(weights=folder))
     meta._padding = hub._padding = torch.zeros(256)  # or a third and a fourth picture would be encoded
     assert_alike(meta, hub)

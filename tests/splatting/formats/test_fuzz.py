@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "fuzz.py"
-EACH = 200  # of each reader
+EACH = 80  # of each reader
 
 
 @pytest.mark.slow
