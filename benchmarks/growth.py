@@ -148,11 +148,13 @@ def plot(sweeps: dict[str, list[dict[str, Any]]], path: Path) -> None:
             panel = panels[int(name.endswith("mib"))][column]
             panel.loglog(xs, [max(one[name], 1e-3) for one in points], "o-", ms=3, label=label)
             panel.grid(alpha=0.3, which="both", lw=0.4)
+            panel.set_xticks(xs, [f"{x:,}" for x in xs], fontsize=7)
+            panel.minorticks_off()
         panels[1][column].set_xlabel("pixels" if what == "width" else what)
     panels[0][0].set_ylabel("CPU time, one thread")
     panels[1][0].set_ylabel("MiB")
     for row in panels:
-        row[0].legend(fontsize=7)
+        row[-1].legend(fontsize=7)
     figure.savefig(path, dpi=80)
 
 
