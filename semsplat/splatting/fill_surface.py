@@ -19,7 +19,7 @@ FINE = 1.4  # pixels of the photos that a cell is wide, about
 GRID = 140  # cells on a side of a plane, at most
 COMPARED = 800  # cells on which photos are compared, about
 WEAK = 0.95  # coverage below which a surface is not there, or only the frayed end of one
-KNOWN = 2  # photos that must agree on a cell
+KNOWN = 2  # photos that must agree on a cell, or on that nothing is there
 RIM = 2  # cells around what no photo sees that do not count: the thing's border and its shadow are there
 SUPPORT = 0.35  # of the border of unseen cells that must be known surface, and not air
 ROUND, FLAT = 0.62, 0.1  # standard deviations of a Gaussian, in cells: along the surface, across it
@@ -117,7 +117,7 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
         total += weight
     agree, through, hidden, drawn, not_drawn, perhaps = count
     known = (agree >= KNOWN) & (agree > through)
-    air = ~known & (through > 0)
+    air = ~known & (through >= KNOWN)
     return Evidence(
         known, ~known & ~air & (hidden > 0) & (perhaps == 0), air, (not_drawn > 0) & (not_drawn >= drawn),
         color / total[:, None], height / total,

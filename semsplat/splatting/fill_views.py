@@ -22,7 +22,7 @@ from .train import target
 LONGEST = 480  # pixels of a photo's longer side that are looked at
 COVERED = 0.04  # coverage by the thing from which on a pixel is not trusted
 BORDER = 2  # pixels around these that are not trusted either, at least
-SHADE = 0.1  # of the thing's size in the view: so wide is the shade, or the glow, that it leaves on what it touches
+SHADE = 0.06  # of the thing's size in the view: so wide is the shade, or the glow, that it leaves on what it touches
 MARGIN = 0.8  # of the thing's size in a view that is looked at around it, on each side
 LEAST = 24  # pixels of that margin
 SURE = 0.85  # coverage from which on a depth is one
