@@ -61,7 +61,7 @@ class Server:
         self._gate.backlog, self._gate.refuse = self._bytes_waiting, self._refuse
         self._gate.dress = Front().dressed
         self.notes: list[str] = []  # sentences: what this page cannot do, and why
-        self._turns = itertools.count(time.time_ns() // 1000)  # grows over restarts too: pages keep the newest
+        self._turns = itertools.count(time.time_ns() // 1000)  # of another server, too, none is the same
         self._private = self._check_private_parts(viser.__version__)
         _keep_icons()
         self._close_the_tunnel()

@@ -9,32 +9,37 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from .prompts import Evidence
+from .surface import Surface
 from .tree import SIZE, Tree
 
 Size = Literal["part", "thing", "group"]
 CRUMB = 8  # Gaussians: fewer are hardly ever what is meant
 ALL = 0.6  # share of what is seen: a node with more is the scene, not a thing in it
+CENTRAL = 0.85  # share of the middle of all pictures: the smallest node with more is what the photos were taken of
 USUAL, SPREAD = {"part": 0.002, "thing": 0.01, "group": 0.05}, 2.0  # share of what is seen, and how far from it (log)
 
 
 def by_tree(
-    tree: Tree, mass: Float[Tensor, " n"], evidence: Sequence[Evidence], size: Size
+    tree: Tree, surface: Surface, evidence: Sequence[Evidence], size: Size
 ) -> tuple[Float[Tensor, " n"], float]:
     """(order, tolerance): when each Gaussian joins as the tolerance grows from 0 to 1, and how far it should.
 
     What all positive prompts have in common grows together. Order is inf for what never joins: that is what holds what
     is not meant, above the natural size; whether such a thing is part of what is natural, the tree cannot say. The
-    tolerance runs evenly in the logarithm of size.
+    tolerance runs evenly in the logarithm of size. What the photos were taken of, if that is one thing in the middle of
+    them all, is of a usual size, however large.
     """
+    mass = surface.mass
     weight = tree.sums(np.maximum(mass.double().numpy(), 1e-4 * mass.double().mean().item()))
     inside = [one.inside for one in evidence if one.inside.any()]
     barred = _held(tree, [one.outside for one in evidence if one.outside.any()])
     together = _anchor(tree, sum(inside[1:], inside[0]), share=0.9) if len(inside) > 1 else -1
+    subject = _subject(tree, weight, surface.central)
     anchors = [together] if together >= 0 else [_anchor(tree, one) for one in inside]
     orders, tolerances = [], []
     for anchor in anchors:
         chain = tree.chain(anchor)
-        found = _natural(tree, weight, chain, size)
+        found = _natural(tree, weight, chain, size, subject)
         at = _places(tree, weight, chain)
         at[found + 1 :][barred[chain[found + 1 :]]] = np.inf
         orders.append(tree.joined(anchor, at))
@@ -72,7 +77,20 @@ def _places(tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndarr
     return np.clip(np.log(weight[chain] / least) / max(np.log(most / least), 1e-9), 0.0, 1.0)
 
 
-def _natural(tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndarray, " k"], size: Size) -> int:
+def _subject(tree: Tree, weight: Float64[np.ndarray, " t"], central: Float[Tensor, " n"] | None) -> int:
+    """The node that the photos were taken of; -1 when they were taken of no one thing."""
+    if central is None or not central.any():
+        return -1
+    held = np.flatnonzero(tree.sums(central.double().numpy()) >= CENTRAL * central.double().sum().item())
+    if not len(held):
+        return -1
+    least = int(held[np.argmin(weight[held])])
+    return least if weight[least] <= ALL * weight[: len(tree.leaves)].sum() else -1
+
+
+def _natural(
+    tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndarray, " k"], size: Size, subject: int
+) -> int:
     """Which node of a chain stands out: it took little to make it and would take much to join it to more."""
     above = tree.parent[chain]
     last = tree.height[chain[-1]] * 2.0 + 1.0 if above[-1] < 0 else tree.height[above[-1]]
@@ -82,4 +100,6 @@ def _natural(tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndar
     persistence[share > ALL] *= 1e-6
     persistence[(tree.end - tree.begin)[chain] < CRUMB] *= 1e-3
     usual = np.exp(-0.5 * (np.log(share / USUAL[size]) / SPREAD) ** 2)
+    if size != "part":
+        usual[chain == subject] = 1.0
     return int(np.argmax(persistence * usual))

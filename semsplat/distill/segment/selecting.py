@@ -98,7 +98,7 @@ def select(
         grown = by_field(gaussians, graph, field, evidence, size)
         way, order, natural = "field", grown.order, grown.natural
     else:
-        way, (order, natural) = "tree", by_tree(graph.tree, graph.surface.mass, evidence, size)
+        way, (order, natural) = "tree", by_tree(graph.tree, graph.surface, evidence, size)
         order = _parted(graph, order, natural, evidence)
     selected = Selected(order, natural if tolerance is None else tolerance, natural, way, grown)
     if not selected.selection.any():

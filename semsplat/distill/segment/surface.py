@@ -6,7 +6,7 @@ neighbours of the same thing from neighbours of different ones: area under the c
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +29,12 @@ class Surface:
     colors: Float[Tensor, "n 3"]  # CIE Lab of what is seen in its pixels
     normals: Float[Tensor, "n 3"]  # mean of unit normals towards the cameras; short where they disagree, may be 0
     mass: Float[Tensor, " n"]  # how much it is seen: sum of its weights; without cameras opacity times area
+    central: Float[Tensor, " n"] | None = None  # the same in the middle of the pictures alone; None without cameras
+
+
+def of_rows(surface: Surface, change: Callable[[Tensor], Tensor]) -> Surface:
+    """All of it, changed by one function."""
+    return Surface(**{name: None if one is None else change(one) for name, one in vars(surface).items()})
 
 
 def look(gaussians: Gaussians, cameras: Sequence[Camera]) -> Surface:
@@ -36,14 +42,15 @@ def look(gaussians: Gaussians, cameras: Sequence[Camera]) -> Surface:
     own = _own(gaussians)
     if not cameras:
         return own
-    total = gaussians.means.new_zeros(len(gaussians), 7)
+    total = gaussians.means.new_zeros(len(gaussians), 8)
     for camera in cameras[:: math.ceil(len(cameras) / VIEWS)]:
         small = camera.scaled(min(1.0, SIDE / max(camera.width, camera.height))).to(gaussians.means.device)
         blend = splat(gaussians.detach(), small).detach()
         values = torch.cat([gaussians.colors(small), blend.footprints.depths[:, None]], dim=1)
         image, alpha = blend.composite(values)
         depth = image[..., 3] / alpha[..., 0].clamp_min(1e-3)
-        seen = torch.cat([lab(image[..., :3]), _normals(depth, small), torch.ones_like(alpha)], dim=-1)
+        ones = torch.ones_like(alpha)
+        seen = torch.cat([lab(image[..., :3]), _normals(depth, small), ones, _middle(ones)], dim=-1)
         total += blend.T @ seen
     mass = total[:, 6]
     known = mass > 1e-6
@@ -52,6 +59,7 @@ def look(gaussians: Gaussians, cameras: Sequence[Camera]) -> Surface:
         torch.where(known[:, None], mean[:, :3], own.colors),
         torch.where(known[:, None], mean[:, 3:], torch.zeros_like(own.normals)),
         torch.where(known, mass, 0.0),
+        torch.where(known, total[:, 7], 0.0),
     )
 
 
@@ -80,6 +88,15 @@ def _normals(depth: Float[Tensor, "h w"], camera: Camera) -> Float[Tensor, "h w 
     normals = torch.nn.functional.normalize(torch.linalg.cross(down, right, dim=-1), dim=-1)
     towards = -(normals * points).sum(-1, keepdim=True).sign()
     return (normals * towards) @ camera.world_to_camera[:3, :3].to(depth)
+
+
+def _middle(image: Float[Tensor, "h w 1"]) -> Float[Tensor, "h w 1"]:
+    """A picture that is 0 but for the middle third of its height and width."""
+    height, width = image.shape[:2]
+    inner = slice(height // 3, height - height // 3), slice(width // 3, width - width // 3)
+    middle = torch.zeros_like(image)
+    middle[inner] = image[inner]
+    return middle
 
 
 def _smoothed(points: Float[Tensor, "h w 3"]) -> Float[Tensor, "h w 3"]:

@@ -9,9 +9,11 @@ import torch
 from table_scene import RED, TABLE, cameras, iou, scene
 
 from semsplat.distill import segment
-from semsplat.distill.segment import clean, grow
+from semsplat.distill.segment import choose, clean, grow
 from semsplat.distill.segment.graph import SHARPNESS, Graph
+from semsplat.distill.segment.prompts import Evidence
 from semsplat.distill.segment.surface import Surface, lab, look
+from semsplat.distill.segment.tree import Tree, laid_out
 from semsplat.distill.segment.tree import grow as grow_tree
 from semsplat.distill.segment.walk import walk
 from semsplat.splatting.flood import connected, flood
@@ -187,3 +189,22 @@ def test_what_no_evidence_reaches_follows_what_is_likely() -> None:
     assert (walk(graph, inside, outside) > 0.5).tolist() == [True, True, False, False]
     assert (walk(graph, inside, outside, likely) > 0.5).tolist() == [True, True, True, True]
     assert (walk(graph, outside, inside, likely) > 0.5).tolist() == [False, False, True, True]
+
+
+def test_what_all_photos_were_taken_of_is_of_a_usual_size() -> None:
+    """Six leaves: (0, 1), (2, 3), (4, 5), of which the first two hang together, and all. ALL allows 0.6."""
+    parent = np.array([6, 6, 7, 7, 8, 8, 9, 9, 10, 10, -1])
+    height = np.array([0.0] * 6 + [1.0, 1.1, 1.0, 4.0, 9.0])
+    leaves, begin, end = laid_out(parent, 6)
+    tree = Tree(parent, height, leaves, begin, end)
+    weight = tree.sums(np.array([1.0, 1.0, 1.0, 1.0, 2.0, 2.0]))
+    middle = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.1, 0.1])
+    assert choose._subject(tree, weight, middle) == 9
+    assert choose._subject(tree, weight, torch.ones(6)) == -1  # the middle holds everything: of no one thing
+    mass = torch.tensor([1.0, 1.0, 1.0, 1.0, 2.0, 2.0])
+    pointed = [Evidence(torch.eye(6)[0], torch.zeros(6), False, point=True)]
+    nothing = torch.zeros(6, 3)
+    for central, meant in ((middle, 4), (None, 2)):
+        order, tolerance = choose.by_tree(tree, Surface(nothing, nothing, mass, central), pointed, "thing")
+        assert int((order <= tolerance).sum()) == meant
+    assert choose._subject(tree, weight, None) == choose._subject(tree, weight, torch.zeros(6)) == -1
