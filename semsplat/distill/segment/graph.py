@@ -101,7 +101,7 @@ class Graph:
         place[rows] = torch.arange(len(rows))
         pairs = place[self.pairs]
         kept = (pairs >= 0).all(1)
-        surface = surfaces.of_rows(self.surface, lambda values: values[rows])
+        surface = self.surface.map(lambda values: values[rows])
         return Graph(pairs[kept].sort(1).values, self.contact[kept], self.distance[kept], surface)
 
     @cached_property
@@ -124,7 +124,7 @@ def build(
         neighbours: of each of the five points of a Gaussian; by default 12, and 16 with a field.
     """
     gaussians = gaussians.detach()
-    surface = surfaces.of_rows(surfaces.look(gaussians, cameras), lambda values: values.cpu().float())
+    surface = surfaces.look(gaussians, cameras).map(lambda values: values.cpu().float())
     gaussians = gaussians.to("cpu").float()
     pairs = _neighbours(gaussians, neighbours or (NEIGHBOURS if field is None else WITH_FIELD))
     apart = _apart(gaussians, pairs)

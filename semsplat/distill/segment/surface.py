@@ -8,6 +8,7 @@ neighbours of the same thing from neighbours of different ones: area under the c
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -31,10 +32,10 @@ class Surface:
     mass: Float[Tensor, " n"]  # how much it is seen: sum of its weights; without cameras opacity times area
     central: Float[Tensor, " n"] | None = None  # the same in the middle of the pictures alone; None without cameras
 
-
-def of_rows(surface: Surface, change: Callable[[Tensor], Tensor]) -> Surface:
-    """All of it, changed by one function."""
-    return Surface(**{name: None if one is None else change(one) for name, one in vars(surface).items()})
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """All of it, changed by one function."""
+        central = None if self.central is None else change(self.central)
+        return type(self)(change(self.colors), change(self.normals), change(self.mass), central)
 
 
 def look(gaussians: Gaussians, cameras: Sequence[Camera]) -> Surface:
