@@ -1,7 +1,6 @@
 """semsplat export: things as files, where they stand in them, what is told beside them, and what cannot be."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -214,9 +213,9 @@ def test_a_kill_leaves_the_old_file_whole(named: Path, tmp_path: Path, name: str
     arguments = [sys.executable, "-c", SLOWLY, "export", str(named), "--object", "red mug", "-o", str(out), "--raw"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
-        assert running.stdout.readline() == "written\n"
-        os.kill(running.pid, signal.SIGKILL)
-        assert running.wait(20) == -signal.SIGKILL
+        said = running.stdout.readline()
+        running.kill()
+        assert (said, running.wait(20)) == ("written\n", -signal.SIGKILL)
     assert out.read_bytes() == before
     assert len(formats.read(out)) == len(furniture(0.2)[0])
 

@@ -128,10 +128,13 @@ def test_the_command_serves_until_ctrl_c(tmp_path):
     script = "import sys; from semsplat.app.viewer import serve; serve(sys.argv[1], port=0)"
     command = [sys.executable, "-u", "-c", script, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
-        with urllib.request.urlopen(line.split()[0], timeout=10) as answer:
-            assert answer.status == 200
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=30)
+        try:
+            line = process.stdout.readline()
+            with urllib.request.urlopen(line.split()[0], timeout=30) as answer:
+                assert answer.status == 200
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # or a failure would wait for it for ever
     assert (process.returncode, rest, errors) == (0, "", "")

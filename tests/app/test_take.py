@@ -92,7 +92,10 @@ def test_from_photos_once_and_again_and_after_an_interruption(photos: Path, tmp_
         assert taking.poll() is None
         time.sleep(0.1)
     taking.send_signal(signal.SIGINT)
-    out, _ = taking.communicate(timeout=60)
+    try:
+        out, _ = taking.communicate(timeout=60)
+    finally:
+        taking.kill()
     assert taking.returncode == 130 and "The same command goes on from there" in out
     config = scene.read_json(home / scene.CONFIG)
     config["train"]["steps"] = 60  # long enough for a test
