@@ -85,14 +85,21 @@ def pointed(frame: Frame, mask: torch.Tensor) -> dict[str, Sequence[Prompt]]:
     camera = frame.camera
     x, y = deepest(mask)
     along = _stroke(mask, x, y)
-    beside = torch.tensor([[4.0, 4.0], [camera.width - 4.0, 4.0]])  # along the upper edge
-    strokes = [Stroke(camera, along), Stroke(camera, beside, positive=False)]
+    strokes = [Stroke(camera, along), Stroke(camera, _beside(mask), positive=False)]
     return {
         "click": [Click(camera, x, y)],
         "stroke": strokes[:1],
         "two strokes": strokes,
         "mask": [MaskPrompt(camera, mask)],
     }
+
+
+def _beside(mask: torch.Tensor) -> torch.Tensor:
+    """The longest straight line along the upper edge that touches nothing of the mask, some pixels away from it."""
+    free = ~mask[:12].any(0).numpy()
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(int))).reshape(-1, 2)
+    left, right = max(ends.tolist(), key=lambda end: end[1] - end[0])
+    return torch.tensor([[left + 8.0, 4.0], [right - 8.0, 4.0]])
 
 
 def _stroke(mask: torch.Tensor, x: float, y: float) -> torch.Tensor:
