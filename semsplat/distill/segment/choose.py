@@ -26,8 +26,8 @@ def by_tree(
 
     What all positive prompts have in common grows together. Order is inf for what never joins: that is what holds what
     is not meant, above the natural size; whether such a thing is part of what is natural, the tree cannot say. The
-    tolerance runs evenly in the logarithm of size. What the photos were taken of, if that is one thing in the middle of
-    them all, is of a usual size, however large.
+    tolerance runs evenly in the logarithm of size. What all photos were taken of, if that is one thing in the middle of
+    them, is meant as a whole, unless a part is asked for.
     """
     mass = surface.mass
     weight = tree.sums(np.maximum(mass.double().numpy(), 1e-4 * mass.double().mean().item()))
@@ -91,7 +91,9 @@ def _subject(tree: Tree, weight: Float64[np.ndarray, " t"], central: Float[Tenso
 def _natural(
     tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndarray, " k"], size: Size, subject: int
 ) -> int:
-    """Which node of a chain stands out: it took little to make it and would take much to join it to more."""
+    """Which node of a chain is meant: the subject, or what took little to make and would take much to join to more."""
+    if subject in chain and size != "part":
+        return int(np.flatnonzero(chain == subject)[0])
     above = tree.parent[chain]
     last = tree.height[chain[-1]] * 2.0 + 1.0 if above[-1] < 0 else tree.height[above[-1]]
     joins = np.concatenate([tree.height[chain[1:]], [last]])
@@ -100,6 +102,4 @@ def _natural(
     persistence[share > ALL] *= 1e-6
     persistence[(tree.end - tree.begin)[chain] < CRUMB] *= 1e-3
     usual = np.exp(-0.5 * (np.log(share / USUAL[size]) / SPREAD) ** 2)
-    if size != "part":
-        usual[chain == subject] = 1.0
     return int(np.argmax(persistence * usual))
