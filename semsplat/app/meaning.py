@@ -19,11 +19,12 @@ from ..distill.field import FeatureField
 from ..distill.proposals import Proposals, propose
 from ..distill.segment import Graph, Outlines, Prompt, Selected
 from ..distill.segment.choose import Size
-from ..distill.segment.clean import tidy
+from ..distill.segment.clean import parts, tidy, with_hidden
 from ..distill.teachers import card, reopen
 from ..distill.teachers.base import PromptTeacher, Teacher, TextTeacher
 from ..splatting.camera import Camera
 from ..splatting.errors import InputError
+from ..splatting.flood import flood
 from ..splatting.gaussians import Gaussians
 from ..splatting.ids import places
 
@@ -165,7 +166,9 @@ class Meaning:
             InputError: what the field that points needs is no longer there.
         """
         graph = self.graph(gaussians, self.pointing)
-        _ = graph.unseen, graph.links, graph.tree
+        nothing = torch.zeros(len(graph), dtype=torch.bool)
+        _ = graph.tree, parts(graph, nothing, 1.0), with_hidden(graph, nothing, 1.0)  # compiles them, too
+        flood(*graph.links, 1.0, torch.full((len(graph),), torch.inf), torch.zeros(0, dtype=torch.int64))
         if self.pointing is not None:
             self.outlines(gaussians, self.pointing)
         if self.pointing == PROMPTED:
