@@ -49,10 +49,12 @@ def stacked(gaussians: Gaussians, cameras: Sequence[Camera], least: float = 0.0)
 
 
 def lines_sum(
-    matrix: "csr_array | csc_array", lines: Int64[np.ndarray, " k"], factors: Float32[np.ndarray, " k"]
+    matrix: "csr_array | csc_array", lines: Int64[np.ndarray, " k"], factors: Float32[np.ndarray, " k"] | None = None
 ) -> Float32[np.ndarray, " m"]:
-    """The sum of some rows of a CSR matrix, or columns of a CSC one, each times a factor; the others cost nothing."""
-    out = np.zeros(matrix.shape[1 if matrix.format == "csr" else 0], np.float32)
+    """The sum of some rows of a CSR matrix, or columns of a CSC one, each times its factor; others cost nothing."""
+    factors = np.ones(len(lines), np.float32) if factors is None else factors
+    size = matrix.shape[1 if matrix.format == "csr" else 0]  # type: ignore[index]  # every matrix has a shape
+    out = np.zeros(size, np.float32)
     weights.add_lines(lines, factors, matrix.indptr, matrix.indices, matrix.data, out)
     return out
 

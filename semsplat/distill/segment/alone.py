@@ -11,6 +11,7 @@ border, and would get ever thinner.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -50,6 +51,15 @@ class Look:
     behind: Float[Tensor, "h w"]  # depth from which on the selection would be covered; inf where nothing else is
     alone: tuple[slice, slice]  # rows and columns that the selection could be in
 
+    @cached_property
+    def window(self) -> Camera:
+        """The camera of the part of the picture that the selection could be in."""
+        rows, columns = self.alone
+        intrinsics = self.camera.intrinsics.clone()
+        intrinsics[0, 2] -= columns.start
+        intrinsics[1, 2] -= rows.start
+        return Camera(self.camera.world_to_camera, intrinsics, columns.stop - columns.start, rows.stop - rows.start)
+
     @property
     def thin(self) -> Float[Tensor, "h w"]:
         """How much less the squares next to a pixel are selected than it (its white top-hat, but for corners)."""
@@ -78,7 +88,7 @@ def isolated(gaussians: Gaussians, selection: Bool[Tensor, " n"], cameras: Seque
     thin = _is_thin(chosen, looks)
     if bool(thin.all()):
         return chosen
-    windows = [_window(look) for look in looks]
+    windows = [look.window for look in looks]
     flat, in_plane = flattened(_cut(chosen[~thin], looks, cameras), windows)
     start, moved = brought_up(flat, windows)
     return _without_hidden(Gaussians.cat([_fitted(start, looks, in_plane | moved), chosen[thin]]), looks)
@@ -112,7 +122,7 @@ def _is_thin(chosen: Gaussians, looks: Sequence[Look]) -> Bool[Tensor, " n"]:
     """Whether what is seen of each alone, and is not covered, is mostly in thin parts of the selection."""
     total = chosen.means.new_zeros(len(chosen), 2)
     for look in looks:
-        blend = splat(chosen, _window(look))
+        blend = splat(chosen, look.window)
         known = (~_covered(blend, look)).to(chosen.means)
         total += blend.T @ torch.stack([known * look.thin[look.alone], known], dim=-1)
     return total[:, 0] > THIN * total[:, 1]
@@ -201,7 +211,7 @@ def _fitted(start: Gaussians, looks: Sequence[Look], moved: Bool[Tensor, " n"]) 
     """
     size = start.scales.median(-1).values.median().item()
     views, purity = [_target(start, look) for look in looks], torch.where(moved, 0.0, _purity(start, looks))
-    rays = torch.nn.functional.normalize(seen_from(start, [_window(look) for look in looks]), dim=1) * moved[:, None]
+    rays = torch.nn.functional.normalize(seen_from(start, [look.window for look in looks]), dim=1) * moved[:, None]
     over, near = (purity < INNER[0]).to(start.means), (purity < INNER[1]).to(start.means)
     with torch.enable_grad():
         columns = {name: getattr(start, name).clone().requires_grad_() for name in RATES}
@@ -241,19 +251,10 @@ def _purity(chosen: Gaussians, looks: Sequence[Look]) -> Float[Tensor, " n"]:
 
 def _target(start: Gaussians, look: Look) -> tuple[Camera, Tensor, Tensor, Tensor]:
     """(camera of the window, coverage that is wanted there, colours, weight of each pixel)."""
-    camera = _window(look)
+    camera = look.window
     share = look.share[look.alone]
     weight = torch.where(_covered(splat(start, camera), look), COVERED, 1.0).to(share)
     return camera, ((share - 0.25) / 0.5).clamp(0.0, 1.0), look.colors[look.alone], weight
-
-
-def _window(look: Look) -> Camera:
-    """The camera of the part of a picture that the selection could be in."""
-    rows, columns = look.alone
-    intrinsics = look.camera.intrinsics.clone()
-    intrinsics[0, 2] -= columns.start
-    intrinsics[1, 2] -= rows.start
-    return Camera(look.camera.world_to_camera, intrinsics, columns.stop - columns.start, rows.stop - rows.start)
 
 
 def _stride(count: int) -> int:

@@ -79,13 +79,8 @@ def _places(tree: Tree, weight: Float64[np.ndarray, " t"], chain: Int64[np.ndarr
 
 def _subject(tree: Tree, weight: Float64[np.ndarray, " t"], central: Float[Tensor, " n"] | None) -> int:
     """The node that the photos were taken of; -1 when they were taken of no one thing."""
-    if central is None or not central.any():
-        return -1
-    held = np.flatnonzero(tree.sums(central.double().numpy()) >= CENTRAL * central.double().sum().item())
-    if not len(held):
-        return -1
-    least = int(held[np.argmin(weight[held])])
-    return least if weight[least] <= ALL * weight[: len(tree.leaves)].sum() else -1
+    node = -1 if central is None else _anchor(tree, central, CENTRAL)
+    return node if node >= 0 and weight[node] <= ALL * weight[: len(tree.leaves)].sum() else -1
 
 
 def _natural(

@@ -63,7 +63,7 @@ def with_hidden(graph: Graph, selection: Bool[Tensor, " n"], share: float) -> Bo
     selection, fresh = selection.clone(), selection.nonzero()[:, 0]
     reached = np.zeros(len(unseen), np.float32)
     for _ in range(3):  # inside of the inside
-        reached += lines_sum(contact, fresh.numpy(), np.ones(len(fresh), np.float32))
+        reached += lines_sum(contact, fresh.numpy())
         taken = unseen[torch.from_numpy(reached > share)]
         fresh = taken[~selection[taken]]
         selection[fresh] = True

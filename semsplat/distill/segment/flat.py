@@ -59,7 +59,7 @@ def flattened(chosen: Gaussians, cameras: Sequence[Camera]) -> tuple[Gaussians, 
     off = (heights.abs() > slab) & (mass > 0) & (above > near) & (above - heights > near)
     share, reached = _shares(above, heights, slab), _Reached(chosen[on], near)
     places = eyes + share * (means - eyes)
-    moved = off & ((1.0 - share[:, 0]).abs() * _apart(masses, centers, means) < chosen.scales.median(1).values)
+    moved = off & ((1.0 - share[:, 0]).abs() * _apart(masses, centers, eyes, means) < chosen.scales.median(1).values)
     moved[moved.clone()] = reached(places[moved])
     rows = (off & ~moved & (heights < 0)).nonzero()[:, 0]
     through = torch.zeros_like(mass[rows])
@@ -80,11 +80,10 @@ def _shares(above: Float[Tensor, "*n"], heights: Float[Tensor, " n"], slab: floa
 
 
 def _apart(
-    masses: Float[Tensor, "v n"], centers: Float[Tensor, "v 3"], means: Float[Tensor, "n 3"]
+    masses: Float[Tensor, "v n"], centers: Float[Tensor, "v 3"], eyes: Float[Tensor, "n 3"], means: Float[Tensor, "n 3"]
 ) -> Float[Tensor, " n"]:
     """Standard deviation across the line of sight of where the cameras are that see each; world units."""
     mass = masses.sum(0).clamp_min(1e-12)
-    eyes = masses.T @ centers / mass[:, None]
     along = torch.nn.functional.normalize(means - eyes, dim=1)
     total = torch.zeros_like(mass)
     for part, center in zip(masses, centers, strict=True):

@@ -19,7 +19,6 @@ from torch import Tensor
 from ...splatting.errors import InputError
 from ...splatting.flood import flood
 from ...splatting.gaussians import Gaussians
-from ...splatting.splat import splat
 from ..field import FeatureField, Nearest
 from ..teachers.codes import class_codes
 from .choose import Size
@@ -46,18 +45,18 @@ class Kinds:
     classes: Float[Tensor, "c d"]  # of annotations, as features; none for other teachers
 
     @classmethod
-    def of(cls, gaussians: Gaussians, field: FeatureField, evidence: Sequence[Evidence]) -> Self:
+    def of(cls, codes: Float[Tensor, "n d"], field: FeatureField, evidence: Sequence[Evidence]) -> Self:
         """K-means of the features that pixels under each prompt show; a click has one pixel.
 
         W F is much sharper than the features of the Gaussians there, of which the border ones make up for each other.
         """
-        turn, codes = turning(field), field.codes(gaussians).detach()
+        turn = turning(field)
         meant, others = [turn[:0]], [turn[:0]]
         for one in evidence:
             for weights, found in ((one.inside, meant), (one.outside, others)):
                 if not weights.any():
                     continue
-                shown, shares = _shown(gaussians, codes, weights, one.brushed)
+                shown, shares = _shown(codes, weights, one.brushed)
                 features = shown @ turn
                 some = features.norm(dim=-1) > 0
                 if some.any():
@@ -96,14 +95,14 @@ class Kinds:
 
 
 def _shown(
-    gaussians: Gaussians, codes: Float[Tensor, "n d"], weights: Float[Tensor, " n"], brushed: Brushed | None
+    codes: Float[Tensor, "n d"], weights: Float[Tensor, " n"], brushed: Brushed | None
 ) -> tuple[Float[Tensor, "p d"], Float[Tensor, " p"]]:
     """(codes that the pixels under a prompt show, how much each counts)."""
     if brushed is None:
-        return (weights.to(codes) @ codes).cpu().float()[None], torch.ones(1)
+        return (weights @ codes)[None], torch.ones(1)
     under = brushed.weights > 0
-    drawn = splat(gaussians, brushed.camera).detach() @ codes
-    return drawn[under.to(drawn.device)].cpu().float(), brushed.weights[under]
+    drawn = brushed.blend @ codes.to(brushed.blend.gaussians.means)
+    return drawn.cpu()[under], brushed.weights[under]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +138,7 @@ def by_field(
     meant = sum((one.inside for one in evidence), torch.zeros(len(graph)))
     if not meant.any():
         raise InputError(f"The field of '{field.teacher}' knows nothing about what was pointed at; point elsewhere.")
-    kinds = Kinds.of(gaussians, field, evidence)
+    kinds = Kinds.of(codes, field, evidence)
     distance, other = kinds.distances(codes / field.norms(codes).clamp_min(1e-12))
     entries = torch.where((known > 0) & (distance <= other), distance, torch.inf)
     seeds = torch.stack([_seeds(distance, one.inside) for one in evidence if one.inside.any()]).any(0)  # of each prompt

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ...splatting.blend import Blend
 from ...splatting.camera import Camera
 from ...splatting.errors import InputError
 from ...splatting.gaussians import Gaussians
@@ -82,16 +83,16 @@ Prompt = Click | Box | Stroke | Scribble | MaskPrompt
 class Brushed:
     """What was painted in a picture: the middle of a brush is meant, its rim is where hands slip over a border."""
 
-    camera: Camera
-    weights: Float[Tensor, "h w"]  # from 0 outside to 1 in the middle
+    blend: Blend  # of that picture
+    weights: Float[Tensor, "h w"]  # from 0 outside to 1 in the middle, with the square of the distance from the rim
 
     @classmethod
-    def of(cls, camera: Camera, painted: Bool[Tensor, "h w"]) -> Self:
-        """Weights go with the square of the distance from the rim."""
+    def of(cls, gaussians: Gaussians, camera: Camera, painted: Bool[Tensor, "h w"]) -> Self:
+        """The brush over what a camera sees."""
         from scipy.ndimage import distance_transform_edt
 
         depth = torch.from_numpy(distance_transform_edt(painted.cpu().numpy())) if not painted.all() else painted
-        return cls(camera, (depth / depth.max()).square().float())
+        return cls(splat(gaussians, camera).detach(), (depth / depth.max()).square().float())
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ def _read(gaussians: Gaussians, prompt: Prompt) -> Evidence:
     if isinstance(prompt, Click):
         return _signed(_clicked(gaussians, prompt), prompt.positive, point=True)
     if isinstance(prompt, Stroke):
-        return _brushed(gaussians, Brushed.of(prompt.camera, brush(prompt)), prompt.positive, "stroke")
+        return _brushed(Brushed.of(gaussians, prompt.camera, brush(prompt)), prompt.positive, "stroke")
     if isinstance(prompt, Scribble):
         painted = _fitting(prompt.camera, prompt.painted, "scribble")
-        return _brushed(gaussians, Brushed.of(prompt.camera, painted), prompt.positive, "scribble")
+        return _brushed(Brushed.of(gaussians, prompt.camera, painted), prompt.positive, "scribble")
     if isinstance(prompt, Box):
         found = outline(gaussians, prompt.camera, _boxed(prompt), "box")
         return Evidence(AGAINST_BOX * found.inside, found.outside, True)
@@ -202,9 +203,9 @@ def _clicked(gaussians: Gaussians, click: Click) -> Float[Tensor, " n"]:
     return result.cpu()
 
 
-def _brushed(gaussians: Gaussians, brushed: Brushed, positive: bool, what: str) -> Evidence:
-    image = brushed.weights.to(gaussians.means)[..., None]
-    found = (splat(gaussians, brushed.camera).detach().T @ image)[:, 0].cpu()
+def _brushed(brushed: Brushed, positive: bool, what: str) -> Evidence:
+    image = brushed.weights.to(brushed.blend.gaussians.means)[..., None]
+    found = (brushed.blend.T @ image)[:, 0].cpu()
     if found.sum().item() < SEEN * image.sum().item():
         raise InputError(f"There is nothing under the {what}: the scene is empty there.")
     return replace(_signed(found, positive), brushed=brushed)

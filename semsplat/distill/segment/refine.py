@@ -88,13 +88,9 @@ class Outlines:
         if not before.any() or not len(self.covered):
             return selection
         chosen, pixels = (found.numpy() for found in self._alike(alike))
-        seen, elsewhere = (self._shown(those) for those in (before, chosen & ~before))
+        seen, elsewhere = (lines_sum(self.columns, np.flatnonzero(those)) for those in (before, chosen & ~before))
         wanted = pixels & self.covered & (seen >= elsewhere)
         return torch.from_numpy(self._agreed(before, seen, wanted)).to(selection.device)
-
-    def _shown(self, selection: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " p"]:
-        chosen = np.flatnonzero(selection)
-        return lines_sum(self.columns, chosen, np.ones(len(chosen), np.float32))
 
     def _alike(self, alike: Alike) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " p"]]:
         """Of the Gaussians and of the pixels; what the classes of annotations are is found out once."""

@@ -191,7 +191,7 @@ def test_what_no_evidence_reaches_follows_what_is_likely() -> None:
     assert (walk(graph, outside, inside, likely) > 0.5).tolist() == [False, False, True, True]
 
 
-def test_what_all_photos_were_taken_of_is_of_a_usual_size() -> None:
+def test_what_all_photos_were_taken_of_is_meant_as_a_whole() -> None:
     """Six leaves: (0, 1), (2, 3), (4, 5), of which the first two hang together, and all. ALL allows 0.6."""
     parent = np.array([6, 6, 7, 7, 8, 8, 9, 9, 10, 10, -1])
     height = np.array([0.0] * 6 + [1.0, 1.1, 1.0, 4.0, 9.0])
