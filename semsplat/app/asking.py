@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from jaxtyping import Int64
 from torch import Tensor
@@ -45,12 +46,22 @@ class Line:
 class Reply:
     """What comes of a question."""
 
-    said: str  # in Markdown
+    say: str | Callable[[], str]  # gives :attr:`said`
     details: str = ""  # in Markdown
-    lines: tuple[Line, ...] = ()
+    listed: Callable[[], tuple[Line, ...]] = tuple  # gives :attr:`lines`
     offered: tuple[str, ...] = ()  # what might be asked instead
     asked: Asked | None = None
     shared: Shared | None = None
+
+    @cached_property
+    def said(self) -> str:
+        """In Markdown; like the lines it is made when it is first read, as things are seen before they are counted."""
+        return self.say if isinstance(self.say, str) else self.say()
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """What was found, thing by thing or name by name."""
+        return self.listed()
 
     @property
     def chosen(self) -> Int64[Tensor, " k"]:
@@ -154,17 +165,9 @@ class Asking:
     ) -> Reply:
         gaussians = self._session.gaussians
         answer = self._session.ask(question, camera, field, negatives, threshold, gaussians)
-        facts = facts_of(answer, self._teacher(field))
-        lines = []
-        for found in answer.objects:
-            reasons = "".join(f" · {reason} {fit:.2f}" for reason, fit in found.reasons.items())
-            own = facts | {"name": found.name, "score": found.score, "reasons": found.reasons}
-            taken = bool(answer.selection[found.rows].any())
-            label = f"{found.name} · {found.score:.2f}{reasons}"
-            lines.append(Line(label, gaussians.ids[found.rows], taken, facts=own))
-        asked = Asked(answer, gaussians)
+        asked, teacher = Asked(answer, gaussians), self._teacher(field)
         offered = () if answer.found else self._near([question])
-        return Reply(_said(asked), _details(asked), tuple(lines), offered, asked)
+        return Reply(lambda: _said(asked), _details(asked), lambda: _lines(asked, teacher), offered, asked)
 
     def _sorted(self, names: Sequence[str], field: str | None) -> tuple[list[str], list[str]]:
         """(names that the teacher reads, the others).
@@ -207,7 +210,7 @@ class Asking:
         )
         details = _paragraphs(note for note in found.notes if not _is_about_words(note))
         said = "\n\n".join(filter(None, (said, notes)))
-        return Reply(said, details, tuple(lines), self._near(unknown), shared=Shared(found, gaussians.ids))
+        return Reply(said, details, lambda: tuple(lines), self._near(unknown), shared=Shared(found, gaussians.ids))
 
     def _near(self, asked: Sequence[str]) -> tuple[str, ...]:
         """Names that are spelt like what was asked, or share a word with it."""
@@ -235,6 +238,18 @@ def slider_range(low: float, high: float, threshold: float | None) -> tuple[floa
 def is_compared(asked: Asked) -> bool:
     """Whether things were told apart by what was said about them: then no threshold decides."""
     return asked.answer.kind.endswith(COMPARED)
+
+
+def _lines(asked: Asked, teacher: str) -> tuple[Line, ...]:
+    """The things of an answer."""
+    answer, facts, lines = asked.answer, facts_of(asked.answer, teacher), []
+    for found in answer.objects:
+        reasons = "".join(f" · {reason} {fit:.2f}" for reason, fit in found.reasons.items())
+        own = facts | {"name": found.name, "score": found.score, "reasons": found.reasons}
+        label = f"{found.name} · {found.score:.2f}{reasons}"
+        taken = bool(answer.selection[found.rows].any())
+        lines.append(Line(label, asked.ids[found.rows], taken, facts=own))
+    return tuple(lines)
 
 
 def _said(asked: Asked) -> str:

@@ -137,8 +137,9 @@ class Tint(Around):
 
     def colors(self, gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 3"]:
         below = self.layer.colors(gaussians, camera)
-        strength = self.strengths.to(below)[:, None].clamp(0.0, 1.0)
-        return tinted(below, below.new_tensor(self.color), strength)
+        picked = self.strengths.to(below.device).nonzero()[:, 0]
+        strength = self.strengths.to(below)[picked, None].clamp(0.0, 1.0)
+        return below.index_copy(0, picked, tinted(below[picked], below.new_tensor(self.color), strength))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ EXAMPLE = "mug on the table"
 FIND, NOT = "Find", "But not"  # labels of the text fields
 CHOOSE = "choose …"
 SHORT = 30  # letters of a question on a button
-SOON = 0.03  # seconds: colours leave before the panel
+SOON = 0.15  # seconds: the panel is made when the colours have arrived, which takes as long
 
 
 class Ask:

@@ -1,8 +1,9 @@
 """From a question to Gaussians: scores, a threshold, things, and how well each fits what was said about it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -34,9 +35,15 @@ class Answer:
     kind: str  # what the scores are: cosine, relevancy, probability; with "x fit" where things were compared
     threshold: float | None  # on the scores of the noun; None: nothing reached any
     selection: Bool[Tensor, " n"]
-    objects: tuple[Found, ...]  # all that were considered, the best first
+    consider: Callable[[], Sequence[Found]]  # gives what :attr:`objects` says
     notes: tuple[str, ...]  # sentences for people: how words were taken, what a score means, why nothing was found
     alike: Alike | None = None  # whether codes fit the noun, as those that are drawn; None: features did not decide
+
+    @cached_property
+    def objects(self) -> tuple[Found, ...]:
+        """All things that were considered, the best first; told apart when first looked at, unless the question did."""
+        with torch.no_grad():
+            return tuple(self.consider())
 
     @property
     def found(self) -> bool:
@@ -79,13 +86,13 @@ def ask(
     try:
         scores, cut, selection = finder.select(phrase)
         if not _compares(phrase):
-            found = finder.things(phrase, scores, selection)
-            return _answer(question, phrase, scores, cut, selection, found, finder.notes)
+            things = partial(finder.things, phrase, scores, selection)
+            return _answer(question, phrase, scores, cut, selection, things, finder.notes)
         found = finder.compare(phrase)
     except NothingFound as nothing:
         empty = torch.zeros_like(mass, dtype=torch.bool)
         scores = nothing.scores or Scores(torch.zeros_like(mass), "none", "", 0.0)
-        return _answer(question, phrase, scores, None, empty, (), [*finder.notes, str(nothing)])
+        return _answer(question, phrase, scores, None, empty, tuple, [*finder.notes, str(nothing)])
     return _compared(question, phrase, scores, cut, found, finder)
 
 
@@ -129,7 +136,7 @@ def _compared(
         verb = "does not fit" if len(found) == 1 else "fits"
         notes.append(f"{count} {verb} '{weakest[0]}' (the best reaches {weakest[1]:.2f} of 1, and it takes 0.50).")
     scores = replace(scores, values=values, kind=f"{scores.kind} x fit")
-    return _answer(question, phrase, scores, cut, selection, found, notes)
+    return _answer(question, phrase, scores, cut, selection, lambda: found, notes)
 
 
 def _answer(
@@ -138,12 +145,12 @@ def _answer(
     scores: Scores,
     cut: float | None,
     selection: Bool[Tensor, " n"],
-    found: Sequence[Found],
+    things: Callable[[], Sequence[Found]],
     notes: Sequence[str],
 ) -> Answer:
     said = [*notes, f"{SCORE}{scores.kind}: {scores.what}."] if scores.what else notes
     sentences = tuple(dict.fromkeys(sentence for note in said for sentence in re.split(r"(?<=[.!?]) (?=[A-Z'])", note)))
     return Answer(
-        tidy(question), str(phrase), scores.values, scores.kind, cut, selection, tuple(found), sentences,
+        tidy(question), str(phrase), scores.values, scores.kind, cut, selection, things, sentences,
         None if cut is None else scores.alike(cut),
     )  # fmt: skip

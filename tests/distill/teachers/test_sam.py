@@ -60,7 +60,7 @@ def test_maps_cover_the_picture_exactly(teacher: sam.Sam, size: tuple[int, int],
 def test_masks_are_metas_own(teacher: sam.Sam) -> None:
     """Against the untouched embedding: the same with its padding, nearly the same with ours in its place."""
     image, size, spot = random_picture(120, 90), (120, 90), (30.0, 40.0)
-    model = teacher.network._sam
+    features, model = teacher.look(image), teacher.network._sam  # the first look loads the image half
     with torch.no_grad():
         small = pixels.resize(image, (256, 192)) * 255
         embedding = model.image_encoder(model.preprocess(small.movedim(-1, 0)[None]))
@@ -70,7 +70,7 @@ def test_masks_are_metas_own(teacher: sam.Sam) -> None:
     want = want[..., :48]
     masks, scores = teacher._coarse(Ready((embedding,), Frame((16, 12), size, 16)), [click(spot)])
     assert torch.allclose(masks, want, atol=1e-5) and torch.allclose(scores, quality, atol=1e-5)
-    masks, scores = teacher._coarse(teacher.ready(teacher.look(image), size), [click(spot)])
+    masks, scores = teacher._coarse(teacher.ready(features, size), [click(spot)])
     assert ((masks > 0) == (want > 0)).float().mean() > 0.95
     assert torch.allclose(scores, quality, atol=0.1)
 
