@@ -38,11 +38,12 @@ def blur_across(x, y, r, step, taps, scratch, size, ring):
     blurred = size - 2 * LANES * step
     start = ring + (r % TAPS) * 5 * blurred
     if r < 0 or r >= height:
-        scratch[start : start + 5 * blurred] = 0.0
+        for j in range(start, start + 5 * blurred):
+            scratch[j] = 0.0
         return
     pad = PAD * step
-    scratch[HEAD + pad : HEAD + pad + width] = x[r]
-    scratch[HEAD + size + pad : HEAD + size + pad + width] = y[r]
+    for j in range(width):
+        scratch[HEAD + pad + j], scratch[HEAD + size + pad + j] = x[r, j], y[r, j]
     for j in range(HEAD, HEAD + size, LANES):
         a, b = load(scratch, j), load(scratch, j + size)
         store(scratch, j + 2 * size, a * a)
@@ -85,10 +86,11 @@ def maps(begin, end, x, y, step, taps, derivatives, sums):
     size = blurred + 2 * LANES * step
     ring = HEAD + 5 * size
     scratch = np.zeros(ring + TAPS * 5 * blurred, x.dtype)
-    for r in range(begin - PAD, begin + PAD):
-        blur_across(x, y, r, step, taps, scratch, size, ring)
-    for r in range(begin, end):
-        blur_across(x, y, r + PAD, step, taps, scratch, size, ring)
+    for last in range(begin - PAD, end + PAD):
+        blur_across(x, y, last, step, taps, scratch, size, ring)  # written once: it is the most that is compiled
+        r = last - PAD
+        if r < begin:
+            continue
         first = TAPS - (r - PAD) % TAPS
         similarity = 0.0
         for j in range(0, blurred, LANES):
