@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,14 +31,12 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], comma
     assert status == 0 and "options" in out and "None" not in out
 
 
-def test_it_starts_fast_and_knows_its_version() -> None:
-    began = time.perf_counter()
+def test_it_starts_light_and_knows_its_version() -> None:
     done = subprocess.run([sys.executable, "-m", "semsplat.app.cli", "--version"], capture_output=True, text=True)
     assert done.stdout.strip() == f"semsplat {__version__}" and done.returncode == 0
     code = "import sys, semsplat.app.cli; print([m for m in ('torch', 'numpy', 'rich', 'viser') if m in sys.modules])"
     light = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert light.stdout.strip() == "[]"
-    assert time.perf_counter() - began < 10
 
 
 @pytest.mark.parametrize(
