@@ -202,16 +202,13 @@ class Held(TorchDispatchMode):
         return made
 
 
-@DOUBLED
-def test_wide_features_cost_sixteen_bytes_a_number_while_training(
-    frames: list[Frame], maps: Maps, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("double", marks=DOUBLED)])
+def test_wide_features_cost_sixteen_bytes_a_number_while_training(device: str, frames: list[Frame], maps: Maps) -> None:
     """Counted on a small scene: all tensors as large as the codes, while steps run. 16 bytes a number are 8.2 GB.
 
     Codes and their gradient in float32, two moments in bf16: 12. Pictures are of the teacher's cells, so they are left
     out: at 512 channels a map has no more than 2 MB on disk.
     """
-    monkeypatch.setattr(fitting, "moment_type", lambda name, t: torch.bfloat16 if name == "features" else t.dtype)
     seen, count = small_maps.scene(), 400
     far = seen[torch.arange(count) % 80]
     far = far.replace(means=torch.where(torch.arange(count)[:, None] < 80, far.means, far.means - 1e4))
@@ -220,7 +217,7 @@ def test_wide_features_cost_sixteen_bytes_a_number_while_training(
     )
     config = TrainConfig(steps=3, cap=count, density="mcmc", sh_degree=0)
     numbers = count * maps.dimension
-    with on("double"), Held(count, maps.dimension) as held:
+    with on(device), Held(count, maps.dimension) as held:
         state = fitting.begin(scene, config)
         scene = None
         loss = Together(maps, "joint", maps.dimension, torch.device("cpu")).loss

@@ -35,7 +35,7 @@ class _Composite(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g_image: Tensor):
         values, image = ctx.saved_tensors
-        gradients = ctx.raster.pull(values, image, g_image, geometry=True)
+        gradients = ctx.raster.pull(values, image, g_image)
         ctx.raster.center_gradients += gradients[:, 6:8]
         return None, gradients[:, 0:2], gradients[:, 2:5], gradients[:, 5], gradients[:, 8:]
 

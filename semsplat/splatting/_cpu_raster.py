@@ -132,24 +132,29 @@ class Raster:
         sparse = self.sparse if again else self.stored
         if sparse is not None and (again or sparse.is_turned):
             return sparse.gather(image)
-        zeros = image.new_zeros(self.count, channels)
-        return self.pull(zeros, image, image, geometry=False)[:, raster_kernels.GEOMETRY :]
+        total = image.new_empty(self.count, channels)
+        values = image.new_zeros(self.count, min(channels, CHUNK))  # without geometry they do not matter
+        for first in range(0, channels, CHUNK):
+            part = image[..., first : first + CHUNK]
+            sums = self._pull(values[:, : part.shape[2]], part, part, geometry=False)
+            total[:, first : first + CHUNK] = torch.from_numpy(sums[:, raster_kernels.GEOMETRY :])
+        return total
 
-    def pull(self, values: Tensor, image: Tensor, gradient: Tensor, geometry: bool) -> Float[Tensor, "n g"]:
+    def pull(self, values: Tensor, image: Tensor, gradient: Tensor) -> Float[Tensor, "n g"]:
         """Gradients per Gaussian, columns x y a b c opacity |x| |y| then the values', from that of the image."""
         head, channels = raster_kernels.GEOMETRY, values.shape[1]
         if channels <= CHUNK:
-            return torch.from_numpy(self._pull(values, image, gradient, geometry))
+            return torch.from_numpy(self._pull(values, image, gradient, geometry=True))
         total = np.zeros((self.count, head + channels), self.cuts.dtype)
         for first in range(0, channels, CHUNK):
             chosen = slice(first, first + CHUNK)
-            sums = self._pull(values[:, chosen], image[..., chosen], gradient[..., chosen], geometry)
+            sums = self._pull(values[:, chosen], image[..., chosen], gradient[..., chosen], geometry=True)
             total[:, :head] += sums[:, :head]
             total[:, head:][:, chosen] = sums[:, head:]
         return torch.from_numpy(total)
 
     def _pull(self, values: Tensor, image: Tensor, gradient: Tensor, geometry: bool) -> np.ndarray:
-        """:meth:`pull` for no more than CHUNK channels."""
+        """Of no more than CHUNK channels; without ``geometry`` the first columns are left alone."""
         bins, width = self.bins, raster_kernels.GEOMETRY + values.shape[1]
         pairs = np.zeros((len(bins.tile_pairs), width), self.cuts.dtype)
         lists = bins.tiles, bins.tile_starts, bins.tile_rows, bins.tile_pairs

@@ -84,7 +84,9 @@ class Blend(ABC):
         return self @ self.gaussians.means.new_ones(len(self.gaussians), 1)
 
     def composite(self, values: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w 1"]]:
-        """(W @ values, W @ 1) in one pass."""
+        """(W @ values, W @ 1); in one pass where values are not wide."""
+        if values.shape[1] > MANY:  # a copy with one column more would cost more than a pass
+            return self @ values, self.alpha
         ones = values.new_ones(len(values), 1)
         both = self @ torch.cat([values, ones], dim=1)
         image, self.alpha = both[..., :-1], both[..., -1:]

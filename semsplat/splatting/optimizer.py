@@ -11,9 +11,11 @@ EPSILON = 1e-15
 
 
 def moment_type(name: str, tensor: Tensor) -> torch.dtype:
-    """Of Adam's moments: bf16 for wide features on a GPU, where they would take twice the memory of the codes."""
-    if name != "features" or not tensor.is_cuda or tensor.shape[1] <= MANY:
+    """Of Adam's moments: bf16 for wide features, where they would take twice the memory of the codes."""
+    if name != "features" or tensor.dtype != torch.float32 or tensor.shape[1] <= MANY:
         return tensor.dtype
+    if not tensor.is_cuda:
+        return torch.bfloat16
     from ._gsplat_operations import why_no_tensor_cores
 
     return torch.bfloat16 if why_no_tensor_cores() is None else tensor.dtype
@@ -40,13 +42,14 @@ def adam(
     correction = (1 - betas[1] ** step) ** 0.5
     if parameter.numel() == 0:
         return
-    if first.dtype == torch.bfloat16:
+    constants = (*betas, EPSILON, correction)
+    if first.dtype == torch.bfloat16 and parameter.is_cuda:
         from ._triton import adam_half
 
-        adam_half(parameter, gradient, first, second, rate, *betas, EPSILON, correction, step)
+        adam_half(parameter, gradient, first, second, rate, *constants, step)
         return
     if parameter.device.type == "cpu":
-        _compiled(parameter, gradient, first, second, rate, rest, (*betas, EPSILON, correction))
+        _compiled(parameter, gradient, first, second, rate, rest, constants, step)
         return
     first.lerp_(gradient, 1 - betas[0])
     second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
@@ -66,10 +69,16 @@ def _compiled(
     rate: float,
     rest: float,
     constants: tuple[float, float, float, float],
+    seed: int,
 ) -> None:
     from ._kernels import adam as kernels
     from ._kernels import array, spread
 
+    if first.dtype == torch.bfloat16:
+        flat = [array(t).reshape(-1) for t in (parameter, gradient, *(m.view(torch.uint16) for m in (first, second)))]
+        numbers = [np.float32(x) for x in (rate, *constants)]
+        spread(kernels.half, parameter.numel(), *flat, *numbers, np.uint32(seed * 0x85EBCA6B & 0xFFFFFFFF), least=16384)
+        return
     arrays = [array(t).reshape(len(parameter), -1) for t in (parameter, gradient, first, second)]
     number = arrays[0].dtype.type
     common = [number(x) for x in constants]

@@ -20,7 +20,7 @@ from semsplat.splatting.average import Averaged, average, spread_back  # noqa: E
 from semsplat.splatting.blend import Limits  # noqa: E402
 from semsplat.splatting.gaussians import Gaussians  # noqa: E402
 from semsplat.splatting.lift import lift  # noqa: E402
-from semsplat.splatting.optimizer import adam  # noqa: E402
+from semsplat.splatting.optimizer import BETAS, EPSILON, adam  # noqa: E402
 
 VIEW = camera(20, 18, torch.float32)  # four tiles, three of them cut off by the border
 COUNT = 90
@@ -185,14 +185,20 @@ def test_lifting_through_tensor_cores_is_that_of_the_definition() -> None:
 # ------------------------------------------------------------------------------------------------------- half moments
 
 
-def test_adam_with_half_moments_goes_where_adam_goes() -> None:
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_adam_with_half_moments_goes_where_adam_goes(device: str) -> None:
     """The second moment falls by a thousandth a step, which bf16 cannot show: rounding at random must."""
     goal, start = normal(40, 64), normal(40, 64, seed=2)
     places = []
     for kind in (torch.float32, torch.bfloat16):
         place, first, second = start.clone(), torch.zeros(40, 64, dtype=kind), torch.zeros(40, 64, dtype=kind)
         for step in range(1, 61):
-            adam(place, (place - goal) * (1.0 if step < 20 else 0.1), first, second, 0.05, step)
+            slope = (place - goal) * (1.0 if step < 20 else 0.1)
+            if device == "gpu" and kind == torch.bfloat16:
+                rate, correction = 0.05 / (1 - BETAS[0] ** step), (1 - BETAS[1] ** step) ** 0.5
+                _triton.adam_half(place, slope, first, second, rate, *BETAS, EPSILON, correction, step)
+            else:
+                adam(place, slope, first, second, 0.05, step)
         places.append((place, second.float()))
     (exact, square), (half, rounded) = places
     assert error(half - start, exact - start) < 0.02

@@ -210,6 +210,26 @@ def lowest_bit(typing_context, bits):
     return bits(bits), generate
 
 
+@intrinsic
+def float_of(typing_context, bits):
+    """The float32 that 32 bits are."""
+
+    def generate(context, builder, typed, arguments):
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.uint32), generate
+
+
+@intrinsic
+def bits_of(typing_context, number):
+    """The 32 bits of a float32."""
+
+    def generate(context, builder, typed, arguments):
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.uint32(types.float32), generate
+
+
 _POWERS_OF_TWO = (  # 2^f = sum of f^k c_k for |f| <= 1/2
     1.0,
     0.6931471805599453,
