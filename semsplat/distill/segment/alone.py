@@ -89,9 +89,12 @@ def isolated(gaussians: Gaussians, selection: Bool[Tensor, " n"], cameras: Seque
     if bool(thin.all()):
         return chosen
     windows = [look.window for look in looks]
-    flat, in_plane = flattened(_cut(chosen[~thin], looks, cameras), windows)
-    start, moved = brought_up(flat, windows)
-    return _without_hidden(Gaussians.cat([_fitted(start, looks, in_plane | moved), chosen[thin]]), looks)
+    start = _cut(chosen[~thin], looks, cameras)
+    moved = torch.zeros_like(start.logit_opacities, dtype=torch.bool)
+    for mend in (flattened, brought_up, flattened):  # what was brought up to fog before a plane goes back to it
+        start, now = mend(start, windows)
+        moved |= now
+    return _without_hidden(Gaussians.cat([_fitted(start, looks, moved), chosen[thin]]), looks)
 
 
 def _some(cameras: Sequence[Camera]) -> list[Camera]:
