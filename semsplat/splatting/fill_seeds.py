@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .errors import InputError
@@ -16,7 +17,8 @@ from .splat import splat
 NEAR, BLUR = 0.04, 0.01  # of the thing's size, of the distance to it: what is nearer to a surface is on it
 REACH = 2.0  # times the thing's radius: the surroundings that count
 ALIGNED = 16  # photos in which a surface is put right, at most
-OPEN, SMALLEST = 0.5, 12  # coverage below which a pixel is a hole; pixels of one that is worth it
+OPEN, SMALLEST = 0.75, 12  # coverage below which a pixel is a hole; pixels of one that is worth it
+FULL = 0.97  # coverage of what is left as it is around one: less would be a dark rim
 ROUNDS = 6  # photos in which what is left of the hole is closed, at most
 
 
@@ -93,8 +95,8 @@ def _behind(
     whole = Gaussians.cat([kept, *(alike(part, kept) for part in parts)])
     color = splat(whole, sight.camera).detach() @ whole.colors(sight.camera) / alpha.clamp_min(0.1)[..., None]
     front = torch.nanquantile(sight.before[sight.thing], 0.05) if sight.thing.any() else depth.new_tensor(0.0)
-    wanted = sight.hidden & (alpha < SURE)
-    known = (alpha >= SURE) & depth.isfinite() & (depth > front)
+    wanted = _around(open_[worst], sight.hidden & (alpha < FULL))
+    known = (alpha >= FULL) & depth.isfinite() & (depth > front)
     values = torch.cat([color, 1.0 / depth.nan_to_num(1.0).clamp_min(1e-6)[..., None]], -1).permute(2, 0, 1)
     found = torch.from_numpy(membrane(values.double().numpy(), known.numpy(), wanted.numpy())).float()
     solid = membrane(alpha.double()[None].numpy(), ~wanted.numpy(), wanted.numpy())  # empty space goes on, too
@@ -107,3 +109,13 @@ def _behind(
     facing = Plane(places.mean(0), torch.stack([right, -down, -forward]))
     size = away.median().item() / sight.camera.intrinsics[0, 0].item()
     return seeds(places, facing, size, found[:3].permute(1, 2, 0)[good].clamp(0.0, 1.0))
+
+
+def _around(core: Bool[Tensor, "h w"], wide: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """The connected parts of ``wide`` that hold enough of ``core``."""
+    from scipy import ndimage
+
+    label, parts = ndimage.label(wide.numpy())  # type: ignore[misc]
+    held = np.bincount(label[core.numpy()], minlength=parts + 1)
+    held[0] = 0
+    return torch.from_numpy(held[label] >= SMALLEST)
