@@ -14,7 +14,7 @@ from ..splatting.camera import Camera
 from ..splatting.edit import Edit
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
-from ..splatting.ids import carried, places
+from ..splatting.ids import carried, places, rows_of
 from .layers import Coverage, Depth, Layer, Rgb
 from .layers_combined import compose
 from .layers_meaning import Heat, Things
@@ -105,8 +105,8 @@ class Look:
         layer = self._layer(session, now).fit(now.gaussians, camera)
         strengths = None
         if len(self.picked) and not self.trial:
-            at = places(self.picked.to(now.gaussians.ids.device), now.gaussians.ids)
-            strengths = (FAINT if self.shown == HEAT else STRENGTH) * (at >= 0).float()
+            strengths = torch.zeros(len(now.gaussians), device=now.gaussians.means.device)
+            strengths[rows_of(now.gaussians.ids, self.picked)] = FAINT if self.shown == HEAT else STRENGTH
         return compose(layer, self.opacity, strengths, self.visible(now), self.split)
 
     def tried(self, now: Now) -> Now:

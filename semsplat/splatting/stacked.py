@@ -49,12 +49,19 @@ def stacked(gaussians: Gaussians, cameras: Sequence[Camera], least: float = 0.0)
 
 
 def lines_sum(
-    matrix: "csr_array | csc_array", lines: Int64[np.ndarray, " k"], factors: Float32[np.ndarray, " k"] | None = None
+    matrix: "csr_array | csc_array",
+    lines: Int64[np.ndarray, " k"],
+    factors: Float32[np.ndarray, " k"] | None = None,
+    out: Float32[np.ndarray, " m"] | None = None,
 ) -> Float32[np.ndarray, " m"]:
-    """The sum of some rows of a CSR matrix, or columns of a CSC one, each times its factor; others cost nothing."""
+    """The sum of some rows of a CSR matrix, or columns of a CSC one, each times its factor; others cost nothing.
+
+    Args:
+        out: what they are added to, in place.
+    """
     factors = np.ones(len(lines), np.float32) if factors is None else factors
     size = matrix.shape[1 if matrix.format == "csr" else 0]  # type: ignore[index]  # every matrix has a shape
-    out = np.zeros(size, np.float32)
+    out = np.zeros(size, np.float32) if out is None else out
     weights.add_lines(lines, factors, matrix.indptr, matrix.indices, matrix.data, out)
     return out
 

@@ -104,7 +104,7 @@ class Outlines:
         return alike.among(own), alike.among(drawn)
 
     def _agreed(self, before: np.ndarray, seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """The round that agrees best with the pixels that are wanted, the start among them."""
+        """The round that agrees best with the pixels that are wanted, the start among them; ``seen`` changes."""
         lean = np.where(before, 1.0, -1.0).astype(np.float32)  # belongs where above 0
         best, found = -1.0, before
         for _ in range(ROUNDS + 1):
@@ -114,10 +114,11 @@ class Outlines:
                 best, found = agreement, before
             wrong = np.flatnonzero(shown != wanted)
             pull = lines_sum(self.rows, wrong, _signs(wanted[wrong]))
-            lean = np.clip(lean + STEP * pull / self.mass, -1.0, 1.0)
+            lean += STEP * (pull / self.mass)
+            np.clip(lean, -1.0, 1.0, out=lean)
             after = lean > 0
             changed = np.flatnonzero(after != before)
-            seen = seen + lines_sum(self.columns, changed, _signs(after[changed]))
+            lines_sum(self.columns, changed, _signs(after[changed]), out=seen)
             before = after
         return found
 

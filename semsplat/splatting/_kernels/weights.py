@@ -118,8 +118,9 @@ def multiply(begin, end, starts, columns, data, values, width, out):
 def add_lines(lines, factors, starts, places, data, out):
     """Add some lines of a sparse matrix (rows of CSR, columns of CSC), each ``factors`` times, to a dense one."""
     for i in range(len(lines)):
-        for k in range(starts[lines[i]], starts[lines[i] + 1]):
-            out[places[k]] += factors[i] * data[k]
+        line, factor = lines[i], factors[i]
+        for k in range(starts[line], starts[line + 1]):
+            out[places[k]] += factor * data[k]
 
 
 @jit
