@@ -57,7 +57,7 @@ def parts(ours: Ours, camera: Any, photo: torch.Tensor, seconds: dict[str, list[
     picture = image[..., :3].detach().contiguous().requires_grad_()
     clocked("L1 + SSIM with gradient", lambda: photometric(picture, photo).backward())
     slope = torch.nn.functional.pad(picture.grad, (0, 1))
-    pulled = clocked("raster backward", lambda: raster.pull(values.detach(), image, slope, geometry=True))
+    pulled = clocked("raster backward", lambda: raster.pull(values.detach(), image, slope))
     outputs = [footprints.centers, footprints.conics, footprints.opacities, values]
     slopes = [pulled[:, 0:2], pulled[:, 2:5], pulled[:, 5], pulled[:, 8:]]
     clocked("projection and SH backward", lambda: torch.autograd.backward(outputs, slopes))
