@@ -1,6 +1,7 @@
 """The bundled capture: complete, small, consistent with itself, and what its generator makes."""
 
 import importlib
+import io
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 from scipy.spatial import Delaunay
 
 from semsplat.assets import ROOM
-from semsplat.assets.make_room import README, WITHOUT_LABELS, image_name, label_name, noisy, transforms
+from semsplat.assets.make_room import README, WITHOUT_LABELS, image_name, jpeg, label_name, noisy, transforms
 from semsplat.assets.room_cameras import HEIGHT, WIDTH, views
 from semsplat.assets.room_parts import NAMES
 from semsplat.assets.room_points import POINT
@@ -134,16 +135,10 @@ def ray_caster() -> None:
 
 
 @pytest.mark.slow
-def test_a_view_made_again_is_the_committed_one(ray_caster: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In rough light, a tenth of the rays, which takes a sixth of the time: with all of them it is within 1/255.
+def test_a_view_made_again_is_the_committed_one(ray_caster: None) -> None:
+    """Within 1/255. One pixel in a thousand may differ by more: Embree rounds differently on another kind of CPU."""
+    from semsplat.assets.room_render import render_labels, render_view
 
-    Embree rounds differently on another kind of CPU: one label in a thousand may differ.
-    """
-    from semsplat.assets import room_light
-    from semsplat.assets.room_render import render, render_labels
-
-    monkeypatch.setattr(room_light, "SHARE", 0.1)
-    again = render(views()[HELD_OUT[2]], HELD_OUT[2], grid=2).astype(int)
-    error = again - picture(HELD_OUT[2])
-    assert 10 * np.log10(255**2 / (error**2).mean()) > 32 and abs(error.mean()) < 1.5
+    again = np.asarray(Image.open(io.BytesIO(jpeg(render_view(HELD_OUT[2]))))).astype(int)
+    assert (np.abs(again - picture(HELD_OUT[2])).max(2) <= 1).mean() >= 0.999
     assert (render_labels(HELD_OUT[2]) == labels(HELD_OUT[2])).mean() >= 0.999

@@ -131,8 +131,8 @@ def test_a_scene_of_nothing_proposes_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_sliding_over_thousands_of_gaussians_gives_fewer_parts() -> None:
-    count, make = 20_000, torch.Generator().manual_seed(0)
+def test_sliding_over_a_hundred_thousand_gaussians_gives_fewer_parts() -> None:
+    count, make = 100_000, torch.Generator().manual_seed(0)
     means = torch.rand(count, 3, generator=make) * torch.tensor([10.0, 10.0, 0.05])
     from scipy.spatial import KDTree
 

@@ -183,3 +183,14 @@ def test_what_is_seen_through_a_corner_is_brought_up_to_it() -> None:
             torch.minimum(one.means[kept:, 2].abs(), (one.means[kept:, 0] + 0.4).abs()) for one in (thing, found)
         )
         assert far.mean() > 0.15 and now.mean() < 0.06
+
+
+def test_what_is_round_keeps_its_shape() -> None:
+    make = torch.Generator().manual_seed(0)
+    ball = sheet(0.8, 0.0, 0.04, RED)
+    ball = ball.replace(
+        means=0.4 * torch.nn.functional.normalize(torch.randn(ball.means.shape, generator=make)),
+        log_scales=torch.full_like(ball.log_scales, math.log(0.03)),
+    )
+    found, moved = brought_up(ball, cameras())
+    assert moved.float().mean() < 0.1 and torch.equal(found.means[~moved], ball.means[~moved])
