@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...splatting.blend import Blend
 from ...splatting.camera import Camera
+from ...splatting.fill_views import cut
 from ...splatting.gaussians import Gaussians
 from ...splatting.project import rotations
 from ...splatting.splat import splat
@@ -54,11 +55,7 @@ class Look:
     @cached_property
     def window(self) -> Camera:
         """The camera of the part of the picture that the selection could be in."""
-        rows, columns = self.alone
-        intrinsics = self.camera.intrinsics.clone()
-        intrinsics[0, 2] -= columns.start
-        intrinsics[1, 2] -= rows.start
-        return Camera(self.camera.world_to_camera, intrinsics, columns.stop - columns.start, rows.stop - rows.start)
+        return cut(self.camera, *self.alone)
 
     @property
     def thin(self) -> Float[Tensor, "h w"]:
