@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ._cpu_sparse import Sparse
@@ -106,6 +106,17 @@ class Raster:
         rows, weights = np.empty(len(listed), np.int64), np.empty(len(listed), self.cuts.dtype)
         count = weight_kernels.pixel_row(listed, *self.geometry[:3], self.cuts, x, y, rows, weights)
         return rows[:count], weights[:count]
+
+    def half_way(self, coverage: Float[Tensor, "h w"]) -> Int64[Tensor, "h w"]:
+        """Row of the Gaussian with which half of each pixel's coverage is reached; -1 where that is 0.
+
+        Args:
+            coverage: W @ 1.
+        """
+        rows = np.full(coverage.shape, -1, np.int32)
+        lists = self.bins.tiles, self.bins.tile_starts, self.bins.tile_rows
+        spread_tiles(weight_kernels.half_way, *lists, *self.geometry, self.cuts, array(coverage), rows)
+        return torch.from_numpy(rows).long()
 
     def draw(self, values: Tensor, stored: bool) -> Tensor:
         """W @ values; ``stored`` allows the sparse W, which pays when it is used again."""

@@ -6,7 +6,7 @@ three channels of the blend hold it: ``W @ (depth - slope . center)`` and ``W @ 
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from .blend import Blend
@@ -43,25 +43,30 @@ def median_depth(blend: Blend) -> Float[Tensor, "h w 1"]:
     return torch.where(window > 0, depth / window.clamp_min(1e-9), 0.0)
 
 
-def slopes(blend: Blend) -> Float[Tensor, "n 2"]:
+def slopes(blend: Blend, rows: Int64[Tensor, " k"] | None = None) -> Float[Tensor, "k 2"]:
     """How much deeper each Gaussian is a pixel to the right, and a pixel down, world units; 0 where it is not visible.
 
     Covariance of (pixel, depth) times the inverse covariance of the pixel, which has EWA's dilation in it: what is
     about a pixel in size has no slope to speak of.
+
+    Args:
+        rows: those asked for; all by default.
     """
-    gaussians, camera, seen = blend.gaussians.detach(), blend.camera, blend.footprints
+    chosen = slice(None) if rows is None else rows
+    gaussians, camera, seen = blend.gaussians.detach()[chosen], blend.camera, blend.footprints
+    visible = seen.visible[chosen]
     view = camera.world_to_camera.to(gaussians.means)
     x, y, depths = (gaussians.means @ view[:3, :3].T + view[:3, 3]).unbind(-1)
-    z = torch.where(seen.visible, depths, 1.0)
+    z = torch.where(visible, depths, 1.0)
     left, right, top, bottom = slope_limits(camera)
     fx, fy = camera.intrinsics[0, 0].item(), camera.intrinsics[1, 1].item()
     axes = view[:3, :3] @ (rotations(gaussians.quats) * gaussians.scales[:, None, :])  # of the Gaussians, camera space
     across = (fx / z)[:, None] * (axes[:, 0] - (x / z).clamp(left, right)[:, None] * axes[:, 2])
     down = (fy / z)[:, None] * (axes[:, 1] - (y / z).clamp(top, bottom)[:, None] * axes[:, 2])
     u, v = (across * axes[:, 2]).sum(-1), (down * axes[:, 2]).sum(-1)
-    a, b, c = seen.conics.detach().to(gaussians.means).unbind(-1)
+    a, b, c = seen.conics.detach()[chosen].to(gaussians.means).unbind(-1)
     found = torch.stack([a * u + b * v, b * u + c * v], dim=-1)
-    return torch.where(_sound(seen.visible, found)[:, None], found, torch.zeros_like(found))
+    return torch.where((visible & found.isfinite().all(-1))[:, None], found, 0.0)
 
 
 def _planes(blend: Blend) -> Float[Tensor, "n 4"]:
@@ -91,7 +96,3 @@ def _steps(blend: Blend) -> Tensor:
     ends = torch.searchsorted(share, share.new_tensor([TAIL, 1.0 - TAIL])).clamp_max(len(ordered) - 1)
     near, far = ordered[ends].log().tolist()
     return torch.bucketize(depths, torch.linspace(near, far, BINS - 1).exp().to(depths))
-
-
-def _sound(visible: Bool[Tensor, " n"], found: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
-    return visible & found.isfinite().all(-1)

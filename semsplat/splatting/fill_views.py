@@ -14,7 +14,6 @@ from .blend import Blend
 from .camera import Camera, pinhole
 from .capture.types import Frame
 from .depth import slopes
-from .errors import InputError
 from .gaussians import Gaussians
 from .splat import splat
 from .train import target
@@ -84,22 +83,15 @@ def surface_depth(blend: Blend) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h 
     It is the depth, at the pixel, of the Gaussian at which half of the coverage is reached.
     """
     assert isinstance(blend, CpuBlend)  # fill() sees to it
-    camera, sparse = blend.camera, blend.raster.sparse
-    if sparse is None:
-        raise InputError("A picture of this scene has too many contributions to be looked through; take fewer pixels.")
-    starts, columns, data = sparse.by_pixel
-    total = np.concatenate([[0.0], np.cumsum(data, dtype=np.float64)])
-    alpha = total[starts[1:]] - total[starts[:-1]]
-    at = np.searchsorted(total, total[starts[:-1]] + 0.5 * alpha, side="left") - 1
-    pixels = np.nonzero(alpha > FAINT)[0]
-    rows = torch.from_numpy(columns[np.clip(at[pixels], starts[:-1][pixels], starts[1:][pixels] - 1)].astype(np.int64))
-    places = torch.from_numpy(np.stack([pixels % camera.width, pixels // camera.width], 1) + 0.5).float()
-    plain = blend.footprints.depths[rows]
-    slanted = plain + (slopes(blend)[rows] * (places - blend.footprints.centers[rows])).sum(-1)
-    depth = torch.full((camera.height * camera.width,), torch.nan)
-    depth[torch.from_numpy(pixels)] = torch.where((slanted / plain - 1.0).abs() < SLANT, slanted, plain)
-    size = camera.height, camera.width
-    return depth.reshape(size), torch.from_numpy(alpha).float().reshape(size)
+    alpha = blend.alpha.detach()[..., 0]
+    there = alpha > FAINT
+    y, x = torch.nonzero(there, as_tuple=True)
+    few, at = blend.raster.half_way(alpha)[there].unique(return_inverse=True)
+    plain, away = blend.footprints.depths[few][at], torch.stack([x, y], 1) + 0.5 - blend.footprints.centers[few][at]
+    slanted = plain + (slopes(blend, few)[at] * away).sum(-1)
+    depth = torch.full_like(alpha, torch.nan)
+    depth[there] = torch.where((slanted / plain - 1.0).abs() < SLANT, slanted, plain)
+    return depth, alpha
 
 
 def rays(camera: Camera) -> Float[Tensor, "h w 3"]:

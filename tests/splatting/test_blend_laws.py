@@ -203,3 +203,23 @@ def test_wrong_shapes_and_devices_are_refused_in_words() -> None:
         splat(scene.to("meta"), view)
     with pytest.raises(DeviceError, match=r"wants float32 or float64 Gaussians, not torch\.float16"):
         splat(scene.map(lambda t: t.half() if t.is_floating_point() else t), view)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_half_of_the_coverage_is_reached_where_the_rows_of_w_say(dtype: torch.dtype) -> None:
+    scene, view = cloud(300, 4, dtype), camera(67, 45, dtype)
+    blend = splat(scene, view).detach()
+    found = blend.raster.half_way(blend.alpha[..., 0])
+    bare = 0
+    for y in range(view.height):
+        for x in range(view.width):
+            ids, weights = blend.row(x, y)
+            if not len(ids):
+                assert found[y, x] == -1
+                bare += 1
+                continue
+            share = weights.cumsum(0) / weights.sum()
+            expected = int((share < 0.5).sum())
+            if (share - 0.5).abs().min() > 1e-5:
+                assert found[y, x] == ids[expected]
+    assert 0 < bare < 0.5 * view.height * view.width

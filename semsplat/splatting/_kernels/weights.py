@@ -1,9 +1,11 @@
-"""W itself, sparse: rows of pixels (CSR) and of Gaussians, and products with any number of channels."""
+"""W itself, sparse: rows of pixels (CSR) and of Gaussians, products with any number of channels, and its medians."""
 
 import numpy as np
 
-from . import LANES, fill, jit, load, lowest_bit, store
-from .raster import BLOCK, CHECK, PLANES, X, Y, alphas_of, open_blocks, pass_through, start_tile, touched_blocks
+from . import LANES, any_lane, fill, inline, jit, load, lowest_bit, store, where
+from .raster import (
+    AREA, BLOCK, CHECK, PLANES, T, X, Y, alphas_of, open_blocks, pass_through, place, start_tile, touched_blocks,
+)  # fmt: skip
 
 
 @jit
@@ -49,6 +51,60 @@ def collect(
                             starts[pixel] += 1
                         else:
                             starts[pixel + 1] += 1
+
+
+@jit
+def half_way(tiles, tile_starts, tile_rows, centers, conics, opacities, reaches, limits, coverage, rows):
+    """The Gaussian with which half of a pixel's coverage is reached, front to back, for the pixels of the tiles named.
+
+    Args:
+        coverage: (h, w), the sum of each pixel's weights. rows: (h, w) int32, written where the coverage is not 0.
+    """
+    height, width = coverage.shape
+    across = (width + LANES - 1) // LANES
+    alpha_min, alpha_max, least = limits[0], limits[1], limits[2]
+    planes, found = np.zeros(PLANES + AREA, centers.dtype), np.zeros(AREA, np.int32)
+    above = np.zeros(LANES, centers.dtype)  # transmittance before the Gaussian, over what is left when half is reached
+    for tile in tiles:
+        x0, y0 = (tile % across) * LANES, (tile // across) * LANES
+        start_tile(planes, x0, y0, width, height, 1)
+        for y in range(min(LANES, height - y0)):
+            for x in range(min(LANES, width - x0)):
+                planes[PLANES + place(x, y)] = 1.0 - 0.5 * coverage[y0 + y, x0 + x]
+        unfinished = half_open(planes)
+        for k in range(tile_starts[tile], tile_starts[tile + 1]):
+            if (k - tile_starts[tile]) % CHECK == CHECK - 1:
+                unfinished = half_open(planes)
+                if unfinished == 0:
+                    break
+            i = tile_rows[k]
+            a, b, c, opacity = conics[i, 0], conics[i, 1], conics[i, 2], opacities[i]
+            x, y = centers[i, 0] - planes.dtype.type(x0), centers[i, 1] - planes.dtype.type(y0)
+            blocks = touched_blocks(x, y, reaches[i, 0], reaches[i, 1]) & unfinished
+            while blocks != 0:
+                block = lowest_bit(blocks)
+                blocks &= blocks - 1
+                dx, dy = load(planes, X + block * LANES) - x, load(planes, Y + block * LANES) - y
+                alpha = alphas_of(dx, dy, a, b, c, opacity, alpha_min, alpha_max)
+                before = load(planes, T + block * LANES) - load(planes, PLANES + block * LANES)
+                store(above, 0, where(pass_through(planes, block, alpha, least) > 0.0, before, 0.0))
+                for lane in range(LANES):
+                    if above[lane] > 0.0:
+                        found[block * LANES + lane] = i
+        for y in range(min(LANES, height - y0)):
+            for x in range(min(LANES, width - x0)):
+                if coverage[y0 + y, x0 + x] > 0.0:
+                    rows[y0 + y, x0 + x] = found[place(x, y)]
+
+
+@inline
+def half_open(planes):
+    """One bit for each block in which half of a pixel's coverage is still to come."""
+    bits = 0
+    for block in range(LANES):
+        left = load(planes, T + block * LANES) - load(planes, PLANES + block * LANES)
+        bits |= int(any_lane(left > 0.0)) << block
+    return bits
 
 
 @jit
