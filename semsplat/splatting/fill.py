@@ -19,7 +19,7 @@ from .train import one_torch_thread
 
 VIEWS = 48  # photos that are looked at, at most
 TRUSTED = 0.15  # of what is seen of a Gaussian that must be in pixels where the thing was not in front
-STEPS = 300
+STEPS = 450
 SEEN = 0.02  # pixels' weight below which a Gaussian of the filling is left out
 
 
@@ -45,13 +45,14 @@ def fill(
     gaussians = gaussians.detach().to("cpu").float()
     gone = _gone(gaussians, ids)
     with one_torch_thread(gaussians.means.device):
-        sights, free_mass, mass = look(gaussians, gone, _some(frames), _part(say, 0.0, 0.3, stop))
-        if not sights:
+        photos, free_mass, mass = look(gaussians, gone, _some(frames), _part(say, 0.0, 0.3, stop))
+        if not photos:
             raise InputError("No photo shows what is deleted, so nothing is known of what is behind it.")
         dropped = ~gone & (free_mass < TRUSTED * mass)
         kept = gaussians[~gone & ~dropped]
-        filling, cell = seeded(kept, sights, _part(say, 0.3, 0.7, stop))
+        filling, cell = seeded(kept, photos, _part(say, 0.3, 0.7, stop))
         if len(filling):
+            sights = [photo.around(filling.means) for photo in photos]
             filling = refined(filling, kept, sights, cell, steps, _part(say, 0.7, 0.98, stop))
             filling = _seen(filling, kept, sights)
     say(1.0, "filled")

@@ -12,7 +12,7 @@ from .losses import photometric
 from .optimizer import adam
 from .splat import splat
 
-RATES = {"means": 1e-2, "quats": 1e-3, "log_scales": 4e-3, "logit_opacities": 2e-2, "sh": 4e-3}  # means: times a cell
+RATES = {"means": 1e-2, "quats": 1e-3, "log_scales": 4e-3, "logit_opacities": 0.2, "sh": 8e-3}  # means: times a cell
 HOLD = {"means": 2e-4, "quats": 1e-3, "log_scales": 1e-3, "logit_opacities": 1e-4, "sh": 1e-2}  # against going away
 COARSEST = 3.0  # cells that a Gaussian may become wide
 

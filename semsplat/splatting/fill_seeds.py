@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .errors import InputError
 from .fill_plane import Plane, aligned, around, back_projected, planes
-from .fill_surface import cells_of, disagreement, evidence, filled, fineness, membrane, seeds
+from .fill_surface import cells_of, disagreement, evidence, filled, fineness, in_the_air, membrane, seeds
 from .fill_views import SURE, Say, Sight, rays, surface_depth
 from .gaussians import Gaussians
 from .splat import splat
@@ -19,11 +19,13 @@ REACH = 2.0  # times the thing's radius: the surroundings that count
 ALIGNED = 16  # photos in which a surface is put right, at most
 OPEN, SMALLEST = 0.75, 12  # coverage below which a pixel is a hole; pixels of one that is worth it
 FULL = 0.97  # coverage of what is left as it is around one: less would be a dark rim
+APART, FARTHEST = 0.03, 60  # of a depth, by which photos tell two surfaces apart; steps of that size to the farthest
 ROUNDS = 6  # photos in which what is left of the hole is closed, at most
 
 
-def seeded(kept: Gaussians, sights: Sequence[Sight], say: Say) -> tuple[Gaussians, float]:
+def seeded(kept: Gaussians, photos: Sequence[Sight], say: Say) -> tuple[Gaussians, float]:
     """The Gaussians of all surfaces, and how far they are apart; ``kept`` is the scene without the thing."""
+    sights = [photo.around() for photo in photos]
     center, radius = _extent(sights)
     reach = REACH * radius
     size = fineness(center, reach, sights)
@@ -41,12 +43,13 @@ def seeded(kept: Gaussians, sights: Sequence[Sight], say: Say) -> tuple[Gaussian
         say(number / len(found), "finding the surfaces behind")
         cells = cells_of(aligned(plane, cost, near, reach), center, reach, size)
         chosen, color, height = filled(cells, evidence(cells, sights, drawn, near))
+        places = cells.points + height[:, None] * cells.plane.normal
+        chosen &= ~in_the_air(places, photos, APART)
         if chosen.any():
-            places = cells.points + height[:, None] * cells.plane.normal
             parts.append(seeds(places[chosen], cells.plane, size, color[chosen]))
             drawn = _drawn(kept, parts, sights)
     for _ in range(ROUNDS):
-        rest = _behind(kept, parts, sights, drawn)
+        rest = _behind(kept, parts, photos, sights, drawn)
         if rest is None:
             break
         parts.append(rest)
@@ -81,7 +84,11 @@ def _drawn(kept: Gaussians, parts: Sequence[Gaussians], sights: Sequence[Sight])
 
 
 def _behind(
-    kept: Gaussians, parts: Sequence[Gaussians], sights: Sequence[Sight], drawn: Sequence[tuple[Tensor, Tensor]]
+    kept: Gaussians,
+    parts: Sequence[Gaussians],
+    photos: Sequence[Sight],
+    sights: Sequence[Sight],
+    drawn: Sequence[tuple[Tensor, Tensor]],
 ) -> Gaussians | None:
     """What closes the hole in the photo that has most of it: smooth in colour and inverse depth, as planes are.
 
@@ -103,12 +110,30 @@ def _behind(
     good = wanted & (torch.from_numpy(solid)[0] > SURE) & (found[3] > 1e-3 * found[3].max())
     if not good.any():
         return None
-    away = 1.0 / found[3][good]
-    places = sight.camera.center + away[:, None] * rays(sight.camera)[good]
+    along = rays(sight.camera)[good]
+    away = _out_of_the_air(1.0 / found[3][good], along, sight.camera.center, photos)
+    places = sight.camera.center + away[:, None] * along
     right, down, forward = sight.camera.world_to_camera[:3, :3]
     facing = Plane(places.mean(0), torch.stack([right, -down, -forward]))
     size = away.median().item() / sight.camera.intrinsics[0, 0].item()
     return seeds(places, facing, size, found[:3].permute(1, 2, 0)[good].clamp(0.0, 1.0))
+
+
+def _out_of_the_air(
+    away: Float[Tensor, " k"], along: Float[Tensor, "k 3"], eye: Float[Tensor, "3"], photos: Sequence[Sight]
+) -> Float[Tensor, " k"]:
+    """Depths moved back as far as photos see through to something behind; as they were where that never ends.
+
+    It is the hull that photos leave (Kutulakos and Seitz 2000), from the first guess on.
+    """
+    moved, left = away.clone(), torch.arange(len(away))
+    for _ in range(FARTHEST):
+        left = left[in_the_air(eye + moved[left, None] * along[left], photos, APART)]
+        if not len(left):
+            return moved
+        moved[left] *= 1.0 + APART
+    moved[left] = away[left]
+    return moved
 
 
 def _around(core: Bool[Tensor, "h w"], wide: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:

@@ -8,10 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .camera import Camera
 from .fill_plane import Plane
 from .fill_texture import textured
-from .fill_views import Sight
+from .fill_views import Sight, pixels_of
 from .gaussians import Gaussians
 from .sh import from_color
 
@@ -73,7 +72,7 @@ def disagreement(cells: Cells, sights: Sequence[Sight], near: float) -> float:
     points = points[:: max(1, len(points) // COMPARED)]
     count, first, second = torch.zeros(len(points)), torch.zeros(len(points), 3), torch.zeros(len(points), 3)
     for sight in sights:
-        at, depth, inside = _pixels(points, sight.camera)
+        at, depth, inside = pixels_of(points, sight.camera)
         eye = cells.plane.heights(sight.camera.center)
         height = eye * (1.0 - sight.before.reshape(-1)[at] / depth)
         good = inside & sight.free.reshape(-1)[at] & (height.abs() < near)
@@ -98,7 +97,7 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
     count = torch.zeros(6, len(points))  # agree, through, hidden, drawn, not drawn, perhaps
     color, height, total = torch.zeros(len(points), 3), torch.zeros(len(points)), torch.full((len(points),), 1e-12)
     for sight, (after, alpha) in zip(sights, without, strict=True):
-        at, depth, inside = _pixels(points, sight.camera)
+        at, depth, inside = pixels_of(points, sight.camera)
         eye = cells.plane.heights(sight.camera.center)
         inside &= eye > near
         before, now = (eye * (1.0 - map_.reshape(-1)[at] / depth) for map_ in (sight.before, after))
@@ -108,7 +107,7 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
         count[1] += free & (before < -2.0 * near)
         count[5] += free & (before.abs() < 2.0 * near)
         count[2] += inside & sight.hidden.reshape(-1)[at]
-        gap = now.isnan() | (now < -2.0 * near) | (alpha.reshape(-1)[at] < WEAK)
+        gap = now.isnan() | (~free & (now < -2.0 * near)) | (alpha.reshape(-1)[at] < WEAK)
         count[3] += inside & ~gap & (now < 2.0 * near)
         count[4] += inside & gap
         weight = torch.where(agrees, (eye / (points - sight.camera.center).norm(dim=-1)) ** 2 / depth**2, 0.0)
@@ -122,6 +121,21 @@ def evidence(cells: Cells, sights: Sequence[Sight], without: Sequence[tuple[Tens
         known, ~known & ~air & (hidden > 0) & (perhaps == 0), air, (not_drawn > 0) & (not_drawn >= drawn),
         color / total[:, None], height / total,
     )  # fmt: skip
+
+
+def in_the_air(points: Float[Tensor, "m 3"], sights: Sequence[Sight], apart: float) -> Bool[Tensor, " m"]:
+    """Points that several photos, and most of those that tell, see through to something behind.
+
+    Args:
+        apart: share of a depth, within which it is the same.
+    """
+    through, agree = torch.zeros(2, len(points), dtype=torch.long)
+    for sight in sights:
+        at, depth, inside = pixels_of(points, sight.camera)
+        behind = torch.where(inside & sight.free.reshape(-1)[at], sight.before.reshape(-1)[at] / depth - 1.0, torch.nan)
+        through += behind > apart
+        agree += behind.abs() <= apart
+    return (through >= KNOWN) & (through > agree)
 
 
 def unseen(cells: Cells, seen: Evidence) -> Bool[Tensor, " m"]:
@@ -170,16 +184,6 @@ def seeds(points: Float[Tensor, "k 3"], plane: Plane, size: float, color: Float[
         points.new_full((len(points),), DENSE),
         from_color(color)[:, None].contiguous(),
     )
-
-
-def _pixels(points: Float[Tensor, "m 3"], camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
-    """Flat index of the pixel that each point is in (0 outside), its depth, and whether it is in the picture."""
-    local = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
-    depth = local[:, 2]
-    image = (local @ camera.intrinsics.T)[:, :2] / depth.clamp_min(1e-6)[:, None]
-    x, y = image.floor().long().unbind(1)
-    inside = (depth > 1e-4) & (x >= 0) & (y >= 0) & (x < camera.width) & (y < camera.height)
-    return torch.where(inside, y * camera.width + x, 0), depth.clamp_min(1e-6), inside
 
 
 def _sampled(points: Float[Tensor, "m 3"], sight: Sight) -> Float[Tensor, "m 3"]:

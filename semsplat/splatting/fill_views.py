@@ -33,7 +33,7 @@ Say = Callable[[float, str], None]  # (share done in [0, 1], what is done)
 
 @dataclass(frozen=True)
 class Sight:
-    """The part of a photo around the hole."""
+    """A photo, or the part of it around the hole."""
 
     camera: Camera
     photo: Float[Tensor, "h w 3"]  # in [0, 1]
@@ -41,6 +41,22 @@ class Sight:
     hidden: Bool[Tensor, "h w"]  # the thing is in front
     before: Float[Tensor, "h w"]  # depth of the scene with the thing, world units; nan where there is none
     thing: Bool[Tensor, "h w"]  # the thing itself is seen here
+
+    def around(self, points: Float[Tensor, "k 3"] | None = None) -> "Sight":
+        """The part around the hole, and around where points are seen."""
+        seen, ranges = torch.zeros_like(self.hidden), []
+        if points is not None:
+            at, _, inside = pixels_of(points, self.camera)
+            seen.view(-1)[at[inside]] = True
+        for axis in (1, 0):
+            hole, more = (torch.nonzero(mask.any(axis))[:, 0] for mask in (self.hidden, seen))
+            by = max(LEAST, round(MARGIN * int(hole[-1] - hole[0] + 1)))
+            ends = torch.cat([hole[:1] - by, hole[-1:] + 1 + by, more - LEAST, more + 1 + LEAST])
+            low, high = ends.clamp(0, self.hidden.shape[1 - axis]).aminmax()
+            ranges.append(slice(int(low), int(high)))
+        y, x = ranges
+        maps = (map_[y, x].contiguous() for map_ in (self.photo, self.free, self.hidden, self.before, self.thing))
+        return Sight(cut(self.camera, y, x), *maps)
 
 
 @torch.no_grad()
@@ -67,13 +83,10 @@ def look(
         pair = without.T @ torch.stack([free.to(photo), torch.ones_like(photo[..., 0])], -1)
         free_mass[there] += pair[:, 0]
         mass[there] += pair[:, 1]
-        window = _window(hidden)
-        if window is not None:
+        if all(int(hidden.any(axis).sum()) > 1 for axis in (0, 1)):
             depth, alpha = surface_depth(blend)
             depth = torch.where(alpha > SURE, depth, torch.nan)
-            rows, columns = window
-            parts = (part[rows, columns].contiguous() for part in (photo, free, hidden, depth, thing > 0.5))
-            sights.append(Sight(cut(camera, rows, columns), *parts))
+            sights.append(Sight(camera, photo, free, hidden, depth, thing > 0.5))
     return sights, free_mass, mass
 
 
@@ -121,14 +134,11 @@ def cut(camera: Camera, rows: slice, columns: slice) -> Camera:
     return Camera(camera.world_to_camera, moved, columns.stop - columns.start, rows.stop - rows.start)
 
 
-def _window(hidden: Bool[Tensor, "h w"]) -> tuple[slice, slice] | None:
-    """The part of the picture around the thing; None where it is not in sight."""
-    slices = []
-    for axis in (1, 0):
-        (inside,) = torch.nonzero(hidden.any(axis), as_tuple=True)
-        if len(inside) < 2:
-            return None
-        low, high = int(inside[0]), int(inside[-1]) + 1
-        around = max(LEAST, round(MARGIN * (high - low)))
-        slices.append(slice(max(0, low - around), min(hidden.shape[1 - axis], high + around)))
-    return slices[0], slices[1]
+def pixels_of(points: Float[Tensor, "m 3"], camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+    """Flat index of the pixel that each point is in (0 outside), its depth, and whether it is in the picture."""
+    local = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    depth = local[:, 2]
+    image = (local @ camera.intrinsics.T)[:, :2] / depth.clamp_min(1e-6)[:, None]
+    x, y = image.floor().long().unbind(1)
+    inside = (depth > 1e-4) & (x >= 0) & (y >= 0) & (x < camera.width) & (y < camera.height)
+    return torch.where(inside, y * camera.width + x, 0), depth.clamp_min(1e-6), inside

@@ -13,7 +13,9 @@ from semsplat.splatting.capture.types import Frame
 from semsplat.splatting.edit import Delete, Fill
 from semsplat.splatting.errors import InputError
 from semsplat.splatting.fill import Stopped, fill
+from semsplat.splatting.fill_surface import in_the_air
 from semsplat.splatting.fill_texture import textured
+from semsplat.splatting.fill_views import Sight, look, pixels_of
 from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.history import History
 from semsplat.splatting.losses import psnr
@@ -116,6 +118,30 @@ def test_a_corner_has_two_surfaces(tmp_path: Path) -> None:
     for camera in room.cameras:
         covered, right = (splat(g, camera).detach().alpha[..., 0] > 0.5 for g in (after, room.truth))
         assert (covered | ~right).float().mean() > 0.99  # no hole is left
+
+
+def test_photos_that_see_through_a_point_clear_it(room: Room) -> None:
+    photos, _, _ = look(room.scene, torch.isin(room.scene.ids, room.ball), room.frames, lambda share, words: None)
+    on_the_floor, above = torch.tensor([[0.6, 0.0, 0.0]]), torch.tensor([[0.6, 0.0, 0.3]])
+    hidden = torch.tensor([[0.0, 0.0, 0.3]])  # in the ball
+    assert in_the_air(torch.cat([on_the_floor, above, hidden]), photos, 0.03).tolist() == [False, True, False]
+
+
+def test_the_part_around_a_hole_reaches_to_points_that_are_seen() -> None:
+    eye, up, zero = torch.tensor([0.0, -3.0, 0.0]), torch.tensor([0.0, 0.0, 1.0]), torch.zeros(3)
+    camera = Camera.look_at(eye, zero, up, 1.0, 240, 160)
+    hidden = torch.zeros(160, 240, dtype=torch.bool)
+    hidden[75:85, 115:125] = True
+    photo = torch.rand(160, 240, 3, generator=torch.Generator().manual_seed(0))
+    whole = Sight(camera, photo, ~hidden, hidden, torch.full((160, 240), 3.0), hidden)
+    far = torch.tensor([[-1.2, 0.0, 0.0], [0.0, -9.0, 0.0]])  # left of the hole; behind the camera
+    part, more = whole.around(), whole.around(far)
+    assert (part.camera.width, part.camera.height) == (58, 58)  # 24 pixels more on each side
+    assert (more.camera.width, more.camera.height) == (112, 58)
+    (at, _), _, inside = pixels_of(far, more.camera)
+    assert inside.tolist() == [True, False] and not pixels_of(far, part.camera)[2].any()
+    assert (more.photo.reshape(-1, 3)[at] == photo.reshape(-1, 3)[pixels_of(far, camera)[0][0]]).all()
+    assert part.hidden.sum() == more.hidden.sum() == 100
 
 
 def test_the_same_again(room: Room, filling: Fill) -> None:

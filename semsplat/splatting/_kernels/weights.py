@@ -4,7 +4,19 @@ import numpy as np
 
 from . import LANES, any_lane, fill, inline, jit, load, lowest_bit, store, where
 from .raster import (
-    AREA, BLOCK, CHECK, PLANES, T, X, Y, alphas_of, open_blocks, pass_through, place, start_tile, touched_blocks,
+    AREA,
+    BLOCK,
+    CHECK,
+    PLANES,
+    T,
+    X,
+    Y,
+    alphas_of,
+    open_blocks,
+    pass_through,
+    place,
+    start_tile,
+    touched_blocks,
 )  # fmt: skip
 
 
