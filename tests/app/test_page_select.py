@@ -52,7 +52,7 @@ class Hand(Page):
             self.tab.keyboard.down(modifier)
         mouse.down()
         for point in points[1:]:
-            mouse.move(*point, steps=5)
+            mouse.move(*point, steps=2)
         before_end()
         mouse.up()
         if modifier:
