@@ -196,8 +196,7 @@ def _over(image: Tensor, alpha: Tensor, background: Color) -> Tensor:
 def _in_view(gaussians: Gaussians, camera: Camera) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
     """(depths, rough areas on the picture times opacity) of at most SAMPLE Gaussians whose centres the camera sees."""
     gaussians = gaussians[:: -(-len(gaussians) // SAMPLE) or 1]
-    view = camera.world_to_camera.to(gaussians.means)
-    points = gaussians.means @ view[:3, :3].T + view[:3, 3]
+    points = camera.local(gaussians.means)
     z = points[:, 2]
     pixels = points @ camera.intrinsics.to(points).T
     inside = (z > NEAR) & (pixels[:, :2] >= 0).all(-1)

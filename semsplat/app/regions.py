@@ -78,8 +78,7 @@ def through(gaussians: Gaussians, camera: Camera, region: Region) -> Bool[Tensor
     """Everything whose centre the camera has in the region, however far behind."""
     fine = _sized(camera, FINE)
     mask = region.mask(fine).to(gaussians.means.device)
-    view, lens = fine.world_to_camera.to(gaussians.means), fine.intrinsics.to(gaussians.means)
-    points = (gaussians.means @ view[:3, :3].T + view[:3, 3]) @ lens.T
+    points = fine.local(gaussians.means) @ fine.intrinsics.to(gaussians.means).T
     places = (points[:, :2] / points[:, 2:].clamp_min(NEAR)).floor()
     limit = places.new_tensor([fine.width, fine.height])
     there = (points[:, 2] > NEAR) & ((places >= 0) & (places < limit)).all(1)

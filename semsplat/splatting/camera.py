@@ -58,6 +58,17 @@ class Camera:
         """Vertical angle of view, radians."""
         return 2.0 * torch.atan(0.5 * self.height / self.intrinsics[1, 1]).item()
 
+    def local(self, points: Float[Tensor, "*k 3"]) -> Float[Tensor, "*k 3"]:
+        """Points of the world in the camera's axes, world units; the last number is the depth."""
+        view = self.world_to_camera.to(points)
+        return points @ view[:3, :3].T + view[:3, 3]
+
+    def cut(self, rows: slice, columns: slice) -> Self:
+        """The camera of a part of its picture; slices have a start and a stop, pixels."""
+        k = self.intrinsics
+        moved = pinhole(k[0, 0].item(), k[1, 1].item(), k[0, 2].item() - columns.start, k[1, 2].item() - rows.start)
+        return type(self)(self.world_to_camera, moved.to(k), columns.stop - columns.start, rows.stop - rows.start)
+
     def resized(self, width: int, height: int) -> Self:
         """The same view on another pixel grid: intrinsics scale with it."""
         if width < 1 or height < 1:

@@ -189,7 +189,7 @@ def seeds(points: Float[Tensor, "k 3"], plane: Plane, size: float, color: Float[
 def _sampled(points: Float[Tensor, "m 3"], sight: Sight) -> Float[Tensor, "m 3"]:
     """The photo's colours at points, between its pixels."""
     camera = sight.camera
-    local = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    local = camera.local(points)
     image = (local @ camera.intrinsics.T)[:, :2] / local[:, 2:].clamp_min(1e-6)
     places = 2.0 * image / image.new_tensor([camera.width, camera.height]) - 1.0
     found = torch.nn.functional.grid_sample(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ._cpu import CpuBlend
 from .blend import Blend
-from .camera import Camera, pinhole
+from .camera import Camera
 from .capture.types import Frame
 from .depth import slopes
 from .gaussians import Gaussians
@@ -56,7 +56,7 @@ class Sight:
             ranges.append(slice(int(low), int(high)))
         y, x = ranges
         maps = (map_[y, x].contiguous() for map_ in (self.photo, self.free, self.hidden, self.before, self.thing))
-        return Sight(cut(self.camera, y, x), *maps)
+        return Sight(self.camera.cut(y, x), *maps)
 
 
 @torch.no_grad()
@@ -127,16 +127,9 @@ def grown(mask: Bool[Tensor, "h w"], pixels: int) -> Bool[Tensor, "h w"]:
     return torch.from_numpy(found > 0)
 
 
-def cut(camera: Camera, rows: slice, columns: slice) -> Camera:
-    """The camera of a part of its picture."""
-    k = camera.intrinsics
-    moved = pinhole(k[0, 0].item(), k[1, 1].item(), k[0, 2].item() - columns.start, k[1, 2].item() - rows.start).to(k)
-    return Camera(camera.world_to_camera, moved, columns.stop - columns.start, rows.stop - rows.start)
-
-
 def pixels_of(points: Float[Tensor, "m 3"], camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
     """Flat index of the pixel that each point is in (0 outside), its depth, and whether it is in the picture."""
-    local = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    local = camera.local(points)
     depth = local[:, 2]
     image = (local @ camera.intrinsics.T)[:, :2] / depth.clamp_min(1e-6)[:, None]
     x, y = image.floor().long().unbind(1)

@@ -37,9 +37,8 @@ def row(
 
 def _can_touch(gaussians: Gaussians, camera: Camera, x: float, y: float, limits: Limits) -> Bool[Tensor, " n"]:
     """A cheap bound that never says no to a Gaussian that reaches the pixel: projected as a ball around the centre."""
-    view = camera.world_to_camera.to(gaussians.means)
     fx, fy, cx, cy = (camera.intrinsics[i, j].item() for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    points = gaussians.means @ view[:3, :3].T + view[:3, 3]
+    points = camera.local(gaussians.means)
     z = points[:, 2].clamp_min(NEAR)
     dx, dy = fx * points[:, 0] / z + cx - x, fy * points[:, 1] / z + cy - y
     slant_x = (max(abs(cx), abs(camera.width - cx)) + FRUSTUM_MARGIN * camera.width) / fx

@@ -69,8 +69,7 @@ def project(gaussians: Gaussians, camera: Camera, alpha_min: float = 1.0 / 255.0
     """
     view = camera.world_to_camera.to(gaussians.means)
     fx, fy, cx, cy = (camera.intrinsics[i, j].item() for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    points = gaussians.means @ view[:3, :3].T + view[:3, 3]
-    x, y, depths = points.unbind(-1)
+    x, y, depths = camera.local(gaussians.means).unbind(-1)
     alive = gaussians.is_finite(GEOMETRY) & (depths > NEAR) & (gaussians.opacities > alpha_min)
     z = torch.where(alive, depths, 1.0)
     x, y = torch.where(alive, x, 0.0), torch.where(alive, y, 0.0)

@@ -70,8 +70,7 @@ def occupied(points: Float[Tensor, "n 3"], frames: Sequence[Frame]) -> Float[Ten
     for frame in frames:
         camera = frame.camera.scaled(min(1.0, HULL / frame.camera.width))
         _, weight = target(frame, camera, torch.device("cpu"))
-        view = camera.world_to_camera
-        x, y, z = ((points @ view[:3, :3].T + view[:3, 3]) @ camera.intrinsics.T).unbind(-1)
+        x, y, z = (camera.local(points) @ camera.intrinsics.T).unbind(-1)
         column, row = (x / z.clamp_min(1e-6)).floor().long(), (y / z.clamp_min(1e-6)).floor().long()
         inside = (z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
         seen += inside

@@ -46,7 +46,7 @@ def _camera(angle: float, width: int, height: int) -> Camera:
 
 def _dots(points: torch.Tensor, colors: torch.Tensor, camera: Camera) -> torch.Tensor:
     """Every point as a square of 5 pixels, near ones over far ones."""
-    local = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    local = camera.local(points)
     order = local[:, 2].argsort(descending=True)
     pixels = (local[:, :2] / local[:, 2:] * camera.intrinsics[0, 0] + camera.intrinsics[:2, 2]).long()[order]
     photo = np.zeros((camera.height, camera.width, 3), np.float32)

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ...splatting.blend import Blend
 from ...splatting.camera import Camera
-from ...splatting.fill_views import cut
 from ...splatting.gaussians import Gaussians
 from ...splatting.project import rotations
 from ...splatting.splat import splat
@@ -55,7 +54,7 @@ class Look:
     @cached_property
     def window(self) -> Camera:
         """The camera of the part of the picture that the selection could be in."""
-        return cut(self.camera, *self.alone)
+        return self.camera.cut(*self.alone)
 
     @property
     def thin(self) -> Float[Tensor, "h w"]:
@@ -187,8 +186,7 @@ def _projected(
     points: Float[Tensor, "m 3"], camera: Camera
 ) -> tuple[Float[Tensor, "m 2"], Float[Tensor, " m"], Bool[Tensor, " m"]]:
     """Places in the picture, depths, and whether they are within the frame."""
-    view = camera.world_to_camera.to(points)
-    local = points @ view[:3, :3].T + view[:3, 3]
+    local = camera.local(points)
     depth = local[:, 2]
     places = (local @ camera.intrinsics.to(points).T)[:, :2] / depth.clamp_min(1e-9)[:, None]
     size = points.new_tensor([camera.width, camera.height])

@@ -43,7 +43,7 @@ def colors_at(
 def _seen(points: Tensor, normals: Tensor, look: Look, near: float) -> tuple[Tensor, Tensor]:
     """Colours (v, 3) of the points in a look, and how well it sees them (v, 1)."""
     camera = look.camera.to(torch.float64)
-    local = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    local = camera.local(points)
     z = local[:, 2].clamp_min(1e-9)
     pixels = local[:, :2] / z[:, None] * camera.intrinsics.diagonal()[:2] + camera.intrinsics[:2, 2]
     size = torch.tensor([camera.width, camera.height])
