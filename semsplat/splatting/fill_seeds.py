@@ -43,10 +43,10 @@ def seeded(kept: Gaussians, photos: Sequence[Sight], say: Say) -> tuple[Gaussian
         say(number / len(found), "finding the surfaces behind")
         cells = cells_of(aligned(plane, cost, near, reach), center, reach, size)
         chosen, color, height = filled(cells, evidence(cells, sights, drawn, near))
-        places = cells.points + height[:, None] * cells.plane.normal
-        chosen &= ~in_the_air(places, photos, APART)
-        if chosen.any():
-            parts.append(seeds(places[chosen], cells.plane, size, color[chosen]))
+        places, color = (cells.points + height[:, None] * cells.plane.normal)[chosen], color[chosen]
+        firm = ~in_the_air(places, photos, APART)
+        if firm.any():
+            parts.append(seeds(places[firm], cells.plane, size, color[firm]))
             drawn = _drawn(kept, parts, sights)
     for _ in range(ROUNDS):
         rest = _behind(kept, parts, photos, sights, drawn)
