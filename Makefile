@@ -15,7 +15,7 @@ help:
 	@echo "make demo   fit the bundled capture (writes $(SCENE)/), then show it when a person is at the terminal"
 	@echo "make view   show $(SCENE)/ in the browser; SCENE=folder for another"
 	@echo "make test   every test, in WORKERS=2 processes"
-	@echo "make quick  the quick tests: four minutes on two cores, less for some (PYTEST_ARGS=tests/distill)"
+	@echo "make quick  the tests that take under half a second each: a minute on two cores"
 	@echo "make lint   ruff and pyright"
 	@echo "make clean  remove the environment, caches and $(SCENE)/"
 	@echo "PYTHON=python3.12 picks another Python (3.11 or 3.12)."
@@ -25,6 +25,9 @@ demo: $(VENV)/.installed
 
 view: $(VENV)/.installed
 	$(BIN)/semsplat view $(SCENE)
+
+# Each worker and each program that a test starts reads the bytecode that the first one wrote, wherever that is off.
+test quick: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not browser" $(PYTEST_ARGS)

@@ -92,6 +92,7 @@ def test_training_goes_the_same_way(device: str, density: str, frames: list[Fram
     assert error(mine.means, truth.means) < SINGLE and error(mine.sh, truth.sh) < 2e-2
 
 
+@pytest.mark.slow
 def test_wide_products_are_those_of_the_cpu(device: str, frames: list[Frame]) -> None:
     """512 numbers of each Gaussian (fewer where they are interpreted): drawn, averaged, gathered, lifted; in half."""
     scene, camera, grid = small_maps.scene(), frames[0].camera.resized(20, 16), (3, 4)
@@ -116,6 +117,7 @@ def test_wide_products_are_those_of_the_cpu(device: str, frames: list[Frame]) ->
     assert error(mass, weight) < SINGLE and error(lifted.cpu() * weight.sqrt(), wanted * weight.sqrt()) < 2 * BF16
 
 
+@pytest.mark.slow
 def test_lifted_codes_are_those_of_the_cpu(device: str, frames: list[Frame], maps: Maps) -> None:
     """The mean of all views, without sweeps: they would amplify what bf16 leaves out in directions nobody sees."""
     truth = fit.lift(small_maps.scene(), frames[:2], maps, sweeps=0)
@@ -125,6 +127,7 @@ def test_lifted_codes_are_those_of_the_cpu(device: str, frames: list[Frame], map
     torch.testing.assert_close(found.reliability.cpu(), truth.reliability, rtol=0, atol=0.03)
 
 
+@pytest.mark.slow
 def test_the_joint_loss_and_its_gradient_are_those_of_the_cpu(device: str, frames: list[Frame], maps: Maps) -> None:
     codes, found = torch.randn(80, WIDE, generator=torch.Generator().manual_seed(3)), []
     for where in (None, device):
@@ -202,6 +205,7 @@ class Held(TorchDispatchMode):
         return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", pytest.param("double", marks=DOUBLED)])
 def test_wide_features_cost_sixteen_bytes_a_number_while_training(device: str, frames: list[Frame], maps: Maps) -> None:
     """Counted on a small scene: all tensors as large as the codes, while steps run. 16 bytes a number are 8.2 GB.

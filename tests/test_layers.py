@@ -20,15 +20,16 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 60  # lines
 
 
 @cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """The module first, then all below it."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def imports(path: Path, top_only: bool = False) -> Iterator[tuple[str, int]]:
     """(absolute dotted name, line) of everything imported in a file."""
     package = path.relative_to(ROOT).parent.parts
-    tree = tree_of(path)
-    for node in tree.body if top_only else ast.walk(tree):
+    nodes = nodes_of(path)
+    for node in ast.iter_child_nodes(nodes[0]) if top_only else nodes:
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -82,7 +83,7 @@ def test_the_command_line_starts_light() -> None:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -102,7 +103,7 @@ def test_nothing_below_the_app_prints() -> None:
     for path in FILES:
         if "app" in path.relative_to(ROOT).parts or "assets" in path.relative_to(ROOT).parts:
             continue
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
             assert called not in ("print", "input", "breakpoint"), f"{path}:{getattr(node, 'lineno', 0)} calls {called}"
 

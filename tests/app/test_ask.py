@@ -21,6 +21,7 @@ def run(*words: str) -> tuple[int, str]:
     return ask.run(request, console), console.export_text()
 
 
+@pytest.mark.slow
 def test_an_answer_is_saved_drawn_said_and_exported(room: Path, tmp_path: Path) -> None:
     status, said = run(str(room), "red mug on the table", "--export", str(tmp_path / "mug.ply"))
     assert status == 0

@@ -26,6 +26,7 @@ def test_the_rival_draws_the_same_and_another_picture_is_refused() -> None:
         steps.agreement(views.gaussians, views.cameras[0], lambda g, camera, v: 0.9 * rival.draw(g, camera, v))
 
 
+@pytest.mark.slow
 def test_the_rival_s_stored_matrices_are_w_and_its_transpose() -> None:
     views = shell(200, 50, 38, views=1)  # tiles reach over the edges
     blend = splat(views.gaussians, views.cameras[0]).detach()

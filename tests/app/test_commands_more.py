@@ -104,6 +104,7 @@ where was brighter 999999999999999999999999 nan inf ( ) [ ] { } * + ? \\"""
 WORDS = (*PLAIN.split(), *"\"'“”«»\0\n\t\u202e\ud800ßİﬁ😀")
 
 
+@pytest.mark.slow
 def test_hostile_words_get_a_command_or_one_sentence() -> None:
     make = random.Random(0)
     understood = 0

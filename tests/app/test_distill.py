@@ -18,6 +18,8 @@ from semsplat.splatting.formats import ply
 
 STEPS = 20
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -83,7 +85,6 @@ def test_fewer_numbers_say_what_they_lose(fitted: Path) -> None:
     assert "7 channels in 3 numbers (relative error" in told
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["joint", "decoder"])
 def test_a_scene_is_fitted_anew_with_codes(fitted: Path, tmp_path: Path, method: str) -> None:
     new = tmp_path / "new"
@@ -101,7 +102,6 @@ def test_a_scene_is_fitted_anew_with_codes(fitted: Path, tmp_path: Path, method:
         distil(fitted, method=method, out=new)
 
 
-@pytest.mark.slow
 def test_a_file_becomes_a_scene(tmp_path: Path) -> None:
     ply.write(tmp_path / "thing.ply", small_capture.blobs())
     with pytest.raises(InputError, match="give a new scene folder for it with -o"):

@@ -32,6 +32,7 @@ def mugs(gaussians: object) -> int:
     return int(torch.isin(gaussians.ids, ids).sum())
 
 
+@pytest.mark.slow
 def test_what_is_done_is_said_kept_and_taken_back(room: Path, tmp_path: Path) -> None:
     whole = Scene.open(room).gaussians
     said = run(str(room), "delete the mug", "make the small chair red then move it 0.2 up".replace("it", "the apple"))

@@ -82,6 +82,7 @@ def test_nothing_held_out(fitted: Path) -> None:
         evaluate.run(fitted, "cpu", Console(quiet=True))
 
 
+@pytest.mark.slow
 def test_without_weights_lpips_is_said_to_have_none_and_with_them_it_is_written(fitted: Path, tmp_path: Path) -> None:
     before, shapes = 3, {}
     for number, (width, block) in enumerate(zip(lpips.WIDTHS, lpips.BLOCKS, strict=True)):

@@ -57,6 +57,7 @@ def test_objects_together_in_a_file_or_each_in_its_own(
     assert run(capsys, named, "-o", whole)[0] == 0 and len(formats.read(whole)) == len(gaussians)
 
 
+@pytest.mark.slow
 def test_a_question_and_clean_borders(capsys: pytest.CaptureFixture[str], named: Path, tmp_path: Path) -> None:
     raw, clean = tmp_path / "raw.ply", tmp_path / "clean.ply"
     assert run(capsys, named, "--ask", "bowl", "-o", raw, "--raw")[0] == 0
@@ -113,6 +114,7 @@ def test_what_is_told_of_several(capsys: pytest.CaptureFixture[str], named: Path
     assert told["gaussians"] == len(formats.read(out)) and not told["cleaned"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -203,9 +205,8 @@ cli.main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize(
-    "name", ["mug.ply", *(pytest.param(f"mug{s}", marks=pytest.mark.slow) for s in (".spz", ".glb"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mug.ply", "mug.spz", "mug.glb"])
 def test_a_kill_leaves_the_old_file_whole(named: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / name
     formats.write(out, furniture(0.2)[0])
@@ -220,7 +221,7 @@ def test_a_kill_leaves_the_old_file_whole(named: Path, tmp_path: Path, name: str
     assert len(formats.read(out)) == len(furniture(0.2)[0])
 
 
-OTHERS = (".ply", ".compressed.ply", ".splat", ".glb", ".gltf")
+KINDS = (".spz", ".ply", ".compressed.ply", ".splat", ".glb", ".gltf")
 FULL = """
 import resource, signal, sys
 from semsplat.app import cli
@@ -231,7 +232,8 @@ cli.main(sys.argv[1:])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits for the size of files here")
-@pytest.mark.parametrize("name", ["all.spz", *(pytest.param(f"all{s}", marks=pytest.mark.slow) for s in OTHERS)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [f"all{suffix}" for suffix in KINDS])
 def test_no_space_leaves_the_old_file_whole(named: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out" / name
     formats.write(out, furniture(0.2)[0])

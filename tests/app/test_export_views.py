@@ -144,6 +144,7 @@ def test_pycocotools_reads_the_masks(balls, tmp_path):
         assert annotation["area"] == len(rows) and mask.shape == (60, 90)
 
 
+@pytest.mark.slow
 def test_many_things_need_sixteen_bits(balls, tmp_path):
     objects.write(balls, [Thing(f"{k}", torch.tensor([k % (3 * BALL)])) for k in range(300)])
     run(balls, "masks", tmp_path / "masks", all_objects=True, every=3, size=24)
@@ -231,6 +232,7 @@ def test_frames_are_a_capture(balls, tmp_path):
         np.testing.assert_array_equal(picture(photo.path), next(render.draw(opened.gaussians, [view.camera])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", [False, True])
 def test_objects_alone_stand_on_nothing(balls, tmp_path, raw):
     run(balls, "frames", tmp_path / "frames", object=("red",), raw=raw)

@@ -43,6 +43,7 @@ NONSENSE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", NONSENSE.values(), ids=NONSENSE)
 def test_nonsense_ends_only_its_own_connection(server, message, capfd):
     with Raw(server) as bad, Raw(server) as good:
@@ -121,6 +122,7 @@ def test_what_fails_in_a_handler_is_one_pages_affair(server, caplog):
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_flood_slows_down_only_its_own_page(server):
     with Raw(server, close_timeout=0.1) as flood, Raw(server) as good:
         good.send(CAMERA)
@@ -148,6 +150,7 @@ def test_a_flood_slows_down_only_its_own_page(server):
     assert slowest < 2.0, (slowest, sent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [b"\x89\x81\0\0\0\0x", b"\x82\x80\0\0\0\0"], ids=["pings", "empty"])
 def test_a_flood_of_tiny_frames_ends(server, frame, capfd):
     with Raw(server, close_timeout=0.1) as page:
@@ -170,6 +173,7 @@ def test_only_so_many_pages_at_once(server, monkeypatch):
     assert lives(server)
 
 
+@pytest.mark.slow
 def test_pages_that_come_all_the_time_have_to_wait(server):
     answers = []
     for _ in range(gate.ARRIVALS + 40):
@@ -189,6 +193,7 @@ def test_a_page_of_another_release_is_told_so(server, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queue", [True, False])
 def test_a_page_that_does_not_read_is_let_go(server, monkeypatch, queue):
     if queue:

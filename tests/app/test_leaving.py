@@ -58,6 +58,7 @@ def test_several_things_are_several_files_and_two_of_a_name_are_two():
         assert len({name for name in archive.namelist() if name.endswith(".splat")}) == 2
 
 
+@pytest.mark.slow
 def test_a_mesh_and_what_is_said_meanwhile():
     said = []
     suffix, content = leaving.written(Session(three_balls()), balls(0), Form("mesh", ".glb"), Place(), said.append)

@@ -46,6 +46,7 @@ def test_what_a_killed_process_left_is_not_believed_for_long(tmp_path, monkeypat
     assert live.read(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_a_pause_lasts_until_somebody_resumes(tmp_path):
     told = Live(tmp_path, "fitting")
     assert not told.wishes_stop()
@@ -92,6 +93,7 @@ def test_while_a_fit_goes_on_edits_are_off(fitted):
     follow.stop()
 
 
+@pytest.mark.slow
 def test_a_fit_stops_and_saves_when_a_watcher_wants_it(photos, tmp_path):
     folder, ended = tmp_path / "room", []
     request = Request(folder, photos, steps=100_000, cap=200, points=False)

@@ -82,6 +82,7 @@ def test_a_new_scene_has_no_objects(folder: Path) -> None:
     assert status == 0 and "No objects yet; propose some with --find" in said
 
 
+@pytest.mark.slow
 def test_finding_with_a_field_saves_named_objects_and_a_picture(folder: Path) -> None:
     teach(folder)
     status, said = run(folder, find=True)
@@ -97,6 +98,7 @@ def test_finding_with_a_field_saves_named_objects_and_a_picture(folder: Path) ->
     assert (folder / "answers" / "objects.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_what_people_named_stays_and_earlier_proposals_go(folder: Path) -> None:
     teach(folder)
     mine = Thing("my [red] ball", (TRUTH == 0).nonzero()[:, 0], {"made by": "select"})
@@ -117,6 +119,7 @@ def test_what_people_named_stays_and_earlier_proposals_go(folder: Path) -> None:
     assert all(thing.facts["named by"] == "labels" for thing in proposed if thing.name != "thing")
 
 
+@pytest.mark.slow
 def test_masks_numbered_anyhow_find_things(folder: Path) -> None:
     opened, rng = scenes.Scene.open(folder), np.random.default_rng(0)
     masks = folder / "masks"
@@ -145,6 +148,7 @@ def teach_masks(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_sam_is_asked_for_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     teach_masks(folder)
     teacher = ExactMasks(BALLS)

@@ -26,6 +26,7 @@ def first_ball() -> torch.Tensor:
     return torch.arange(600) < 200
 
 
+@pytest.mark.slow
 def test_sheets_are_written_whatever_is_said(tmp_path: Path) -> None:
     gaussians, shown = three_balls(), views(tmp_path)[:2]
     photo = np.full((80, 120, 4), 90, np.uint8)

@@ -52,6 +52,7 @@ def test_an_orbit_stays_on_the_side_of_the_photos() -> None:
     assert max(angles) - min(angles) > 1.2
 
 
+@pytest.mark.slow
 def test_interpolation_passes_every_photo() -> None:
     cameras = around(1.5, 5)
     path = interpolate(cameras, 2001)

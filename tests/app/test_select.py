@@ -32,6 +32,7 @@ def status(*arguments: str) -> int:
     return ended.value.code
 
 
+@pytest.mark.slow
 def test_a_click_becomes_an_object_and_a_picture(fitted: Path, capsys: pytest.CaptureFixture) -> None:
     name, x, y = spot(fitted)
     arguments = [str(fitted), "--click", f"{name}:{x + 0.5},{y + 0.5}", "--name", "the thing"]

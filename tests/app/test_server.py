@@ -52,6 +52,7 @@ def test_where_others_can_come_in_the_link_holds_a_token(host, token):
         viewer.stop()
 
 
+@pytest.mark.slow
 def test_icons_are_read_once(viewer):
     """A panel has more than the 32 that viser keeps, and each reading goes through its whole archive."""
     from viser import _gui_api, _gui_handles

@@ -106,6 +106,7 @@ def test_a_new_page_gets_a_quick_picture_and_then_a_sharp_one(streams):
     assert stream.stats.frames == len(page.pictures) == len(scene.drawn)  # and then nothing
 
 
+@pytest.mark.slow
 def test_while_the_camera_moves_pictures_are_small_and_then_a_sharp_one_of_where_it_came_to_rest(streams):
     page, scene = Page(), Scene(pixels=0.3)
     stream = streams(page, scene)
@@ -121,6 +122,7 @@ def test_while_the_camera_moves_pictures_are_small_and_then_a_sharp_one_of_where
     assert 0.2 <= page.pictures[-1].at - stopped < 1.2
 
 
+@pytest.mark.slow
 def test_what_is_drawn_is_the_newest_camera(streams):
     page, scene = Page(), Scene(fixed=0.1)
     stream = streams(page, scene)
@@ -132,6 +134,7 @@ def test_what_is_drawn_is_the_newest_camera(streams):
     assert {place for _, _, place in scene.drawn if place} == {4.0}
 
 
+@pytest.mark.slow
 def test_a_slow_full_picture_is_approached_in_steps_and_given_up_when_the_camera_moves(streams):
     page, scene = Page(), Scene(pixels=1.6)
     stream = streams(page, scene)
@@ -160,6 +163,7 @@ def test_a_changed_scene_is_drawn_anew(streams):
     assert len(page.pictures) == before + 1 and page.pictures[-1].quality == 90
 
 
+@pytest.mark.slow
 def test_a_slow_page_gets_fewer_pictures_and_fresh_ones(streams):
     page = Page(seconds=0.15)
     scene = Scene(fixed=0.01)
@@ -173,6 +177,7 @@ def test_a_slow_page_gets_fewer_pictures_and_fresh_ones(streams):
     assert min(sent) > 0.14  # never two on the way
 
 
+@pytest.mark.slow
 def test_a_page_that_hangs_holds_nobody_up(streams):
     turns, hanging, page = Turns(), Page(seconds=60.0), Page()
     stuck = streams(hanging, Scene(), turns=turns)
@@ -187,6 +192,7 @@ def test_a_page_that_hangs_holds_nobody_up(streams):
     assert hanging.pictures[-1].image is None
 
 
+@pytest.mark.slow
 def test_errors_are_told_and_the_next_picture_is_drawn(streams):
     errors, page, scene = [], Page(), Scene()
 
@@ -325,6 +331,7 @@ def test_depth_is_sent_small_and_rounded_to_a_thousandth():
     assert (coded[~near] == FAR).all()
 
 
+@pytest.mark.slow
 def test_pages_that_share_a_processor_both_get_smaller_pictures(streams):
     turns, pages = Turns(), (Page(), Page())
     scenes = [Scene(pixels=0.3), Scene(pixels=0.3)]

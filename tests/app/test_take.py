@@ -25,6 +25,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return int(caught.value.code or 0), out + err
 
 
+@pytest.mark.slow
 def test_a_thing_of_a_fitted_scene_leaves_upright(room: Path, tmp_path: Path, capsys) -> None:
     before = (room / "scene.ply").read_bytes()
     files = [tmp_path / "out" / "mug.ply", tmp_path / "out" / "mug.glb"]

@@ -100,6 +100,7 @@ def test_what_somebody_else_picks_cannot_be_slid(visitor):
     assert visitor.tools.pointed is None
 
 
+@pytest.mark.slow
 def test_size_and_field_ask_anew_about_the_same_place(visitor):
     tools = visitor.tools
     tools.click(CAMERA, at(1), None)

@@ -85,6 +85,7 @@ def test_the_folder_rules_hold(whole: Path, photos: Path, tmp_path: Path) -> Non
             train.run(Request(whole, resume=True, device="cpu", **options), QUIET)
 
 
+@pytest.mark.slow
 def test_overwriting_begins_anew_and_only_after_the_photos_were_read(whole: Path, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "room"
     train.run(request(photos, folder, steps=3), QUIET)
@@ -109,6 +110,7 @@ class Stopper:
         return self.original(*arguments, **options)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_resume_ends_at_the_same_bits(
     whole: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +128,7 @@ def test_ctrl_c_saves_and_resume_ends_at_the_same_bits(
     assert_same_fit(folder, whole)
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_fit_goes_on_only_with_more_steps(whole: Path, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "room"
     train.run(request(photos, folder, steps=4), QUIET)
@@ -165,6 +168,7 @@ def test_sigkill_at_any_moment_leaves_a_fit_to_resume(whole: Path, photos: Path,
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.slow
 def test_killed_before_the_first_save_begins_again(whole: Path, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "room"
     train.run(request(photos, folder), QUIET)
@@ -198,6 +202,7 @@ def test_no_space_for_a_save_keeps_the_last_one(photos: Path, tmp_path: Path, mo
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.slow
 def test_no_photos_held_out_is_fine(photos: Path, tmp_path: Path) -> None:
     console = Console(record=True, width=200)
     with console.capture() as captured:  # the one fit here that begins from triangulated points
@@ -220,6 +225,7 @@ def test_the_source_may_say_what_is_held_out(photos: Path) -> None:
     assert [f.name for f in plans.divide(found, frames, 5)[1]] == [flagged[0].name, flagged[5].name]
 
 
+@pytest.mark.slow
 def test_options_reach_the_fit(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "room"
     options = {"resolution": 32, "density": "classic", "seed": 7, "cap": 64, "steps": 3, "sh_degree": 0, "eval": 5}
@@ -239,6 +245,7 @@ def test_a_time_budget_is_kept(photos: Path, tmp_path: Path) -> None:
     assert checkpoint(tmp_path / "room").numbers["seconds"] == pytest.approx(6.0, rel=0.1)
 
 
+@pytest.mark.slow
 def test_tensorboard_files_when_asked_for(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     train.run(request(photos, tmp_path / "room", tensorboard=True, steps=10), QUIET)

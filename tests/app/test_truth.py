@@ -57,6 +57,7 @@ def taught(fitted: Path) -> Path:
     return fitted
 
 
+@pytest.mark.slow
 def test_a_perfect_field_scores_one(taught: Path, labels: Path) -> None:
     assert cli.COMMANDS["eval"](taught, labels=labels).run(Console(quiet=True)) == 0
     facts = scene.read_json(taught / scene.METRICS)
@@ -90,6 +91,7 @@ def test_void_and_coverage(taught: Path) -> None:
     assert result.facts()["miou"] is None and result.facts()["classes"] == {}
 
 
+@pytest.mark.slow
 def test_a_selection_is_scored_as_what_is_seen_of_it(taught: Path, labels: Path, tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     masks.mkdir()

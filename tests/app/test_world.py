@@ -59,6 +59,7 @@ def test_a_world_is_kept_whole(fitted: Path) -> None:
             _ = Scene.open(fitted).world
 
 
+@pytest.mark.slow
 def test_upright_and_scale_on_the_command_line(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (fitted / "scene.ply").read_bytes(), (fitted / "cameras.json").read_bytes()
     status, said = run(capsys, "upright", fitted)

@@ -17,6 +17,7 @@ def seen_well(shown) -> torch.Tensor:
     return mass[:, 0] > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [(36, 48), (18, 24), (10, 13)])
 def test_codes_are_found_again(tmp_path: Path, grid: tuple[int, int]) -> None:
     shown = frames(tmp_path)
@@ -53,6 +54,7 @@ def test_memory_for_views_changes_nothing_but_time(tmp_path: Path) -> None:
     assert done[-1][0] == done[-1][1] and len(done) == 2 * done[-1][1]
 
 
+@pytest.mark.slow
 def test_robust_rounds_believe_the_many(tmp_path: Path) -> None:
     shown = frames(tmp_path)
     teacher = Seer(shown, truth())
@@ -67,6 +69,7 @@ def test_robust_rounds_believe_the_many(tmp_path: Path) -> None:
     assert errors[1] < 0.8 * errors[0] and errors[2] < errors[1]
 
 
+@pytest.mark.slow
 def test_reliability_tells_where_views_disagree(tmp_path: Path) -> None:
     shown = frames(tmp_path)
     codes = torch.nn.functional.one_hot(torch.arange(80) % 5, 5).float()

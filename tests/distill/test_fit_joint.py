@@ -30,6 +30,7 @@ def fitted(shown, together: Together | None, steps: int = 60) -> Gaussians:
     return last.gaussians
 
 
+@pytest.mark.slow
 def test_colours_are_the_same_to_the_bit_without_feature_geometry(tmp_path: Path) -> None:
     shown = frames(tmp_path)
     made = maps.make(shown, Seer(shown, truth()), tmp_path / "maps", 8)
@@ -41,6 +42,7 @@ def test_colours_are_the_same_to_the_bit_without_feature_geometry(tmp_path: Path
         assert joint.features.abs().max() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["joint", "decoder"])
 def test_codes_come_to_look_like_the_maps(tmp_path: Path, method: str) -> None:
     shown = frames(tmp_path)

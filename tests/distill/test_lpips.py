@@ -54,6 +54,7 @@ def weights() -> tuple[dict, dict]:
     return random_weights()
 
 
+@pytest.mark.slow
 def test_it_is_the_formula_in_every_layout(weights: tuple[dict, dict], tmp_path: Path) -> None:
     vgg, heads = weights
     torch.save(vgg, tmp_path / "vgg16.pth")

@@ -34,6 +34,7 @@ def test_few_channels_are_kept_exactly(tmp_path: Path) -> None:
     torch.testing.assert_close(seen.lengths[..., 0], wanted.norm(dim=-1), atol=1e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_many_channels_stay_under_two_megabytes_and_say_what_is_lost(tmp_path: Path) -> None:
     pixels = np.zeros((120, 160, 3), np.uint8)
     np.save(tmp_path / "p.npy", pixels)

@@ -122,6 +122,7 @@ EDITS = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(EDITS, max_size=8))
 @settings(max_examples=150, deadline=None)
 def test_whatever_is_edited_names_are_sound_and_nothing_that_stays_changes_what_is_kept(edits: list[Edit]) -> None:

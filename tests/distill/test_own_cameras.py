@@ -30,6 +30,7 @@ def place(count: int = 3000) -> Gaussians:
     return wall_of(points * torch.tensor([3.0, 2.0, 1.2]), 0.12)
 
 
+@pytest.mark.slow
 def test_a_thing_is_looked_at_from_around_it() -> None:
     cameras, inside = own_cameras.choose(thing(), 8, 64, 48, UP)
     assert not inside and len(cameras) == 8
@@ -45,6 +46,7 @@ def test_a_thing_is_looked_at_from_around_it() -> None:
     assert all(torch.equal(a.world_to_camera, b.world_to_camera) for a, b in zip(cameras, again, strict=True))
 
 
+@pytest.mark.slow
 def test_a_place_is_looked_at_from_inside() -> None:
     cameras, inside = own_cameras.choose(place(), 12, 64, 48, UP)
     assert inside and len(cameras) == 12

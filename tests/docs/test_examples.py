@@ -27,6 +27,7 @@ def test_they_are_short() -> None:
         assert len(path.read_text().splitlines()) <= LONGEST, path
 
 
+@pytest.mark.slow
 def test_photos_to_glb(tmp_path: Path, monkeypatch, capsys) -> None:
     run(monkeypatch, "photos_to_glb.py", write_capture(tmp_path / "photos"), tmp_path / "scene.glb", 30)
     said = capsys.readouterr().out
@@ -34,6 +35,7 @@ def test_photos_to_glb(tmp_path: Path, monkeypatch, capsys) -> None:
     assert len(formats.read(tmp_path / "scene.glb")) > 50
 
 
+@pytest.mark.slow
 def test_own_teacher(tmp_path: Path, monkeypatch, capsys) -> None:
     photos, folder = write_capture(tmp_path / "photos", three_balls(60)), tmp_path / "scene"
     frames = capture.prepare(capture.load(photos), folder / scene.CACHE, 512)

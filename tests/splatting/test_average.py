@@ -33,6 +33,7 @@ def test_whole_factors_are_means_of_blocks() -> None:
     torch.testing.assert_close(average(image, 3, 4), torch.einsum("uh,vw,hwc->uvc", down, across, image))
 
 
+@pytest.mark.slow
 def test_weights_decide_between_views_that_disagree() -> None:
     scene = cloud(40)
     blend = splat(scene, camera())

@@ -46,6 +46,7 @@ def near_a_limit(scene: Gaussians, view: Camera, limits: Limits) -> Tensor:
     return (close | ((behind - limits.transmittance_min).abs() < 1e-4)).any(dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_dense_is_cpu_in_single_precision(seed: int) -> None:
     """To 1e-5, except where rounding moves an alpha over a limit: at most 0.1 % of the pixels."""

@@ -30,6 +30,7 @@ def relit(frames, folder: Path):
     return changed
 
 
+@pytest.mark.slow
 def test_lights_of_their_own_do_not_reach_the_scene(tmp_path: Path) -> None:
     frames = write_frames(tmp_path)
     shown = relit(frames, tmp_path)
@@ -43,6 +44,7 @@ def test_lights_of_their_own_do_not_reach_the_scene(tmp_path: Path) -> None:
     assert (grey[0::2].mean(0) > grey[1::2].mean(0))[1:].all()  # green and blue, which differ most
 
 
+@pytest.mark.slow
 def test_resumed_bit_for_bit_and_only_with_the_same_photos(tmp_path: Path) -> None:
     frames = write_frames(tmp_path)
     whole = fit(frames, ON)[-1].state

@@ -108,6 +108,7 @@ def test_only_whom_the_ball_hid_is_taken_away(room: Room, filling: Fill) -> None
     assert (taken.means.norm(dim=1) < 3.0 * RADIUS).all()
 
 
+@pytest.mark.slow
 def test_a_corner_has_two_surfaces(tmp_path: Path) -> None:
     room = Room(tmp_path, wall=True)
     before = Delete(room.ball)(room.scene)
@@ -144,6 +145,7 @@ def test_the_part_around_a_hole_reaches_to_points_that_are_seen() -> None:
     assert part.hidden.sum() == more.hidden.sum() == 100
 
 
+@pytest.mark.slow
 def test_the_same_again(room: Room, filling: Fill) -> None:
     again = fill(room.scene, room.ball, room.frames, steps=40)
     assert torch.equal(again.ids, filling.ids)
@@ -160,6 +162,7 @@ def test_replayed_from_disk_and_undone(room: Room, filling: Fill, tmp_path: Path
     assert torch.equal(found.undo().undo().fold(room.scene).ids, room.scene.ids)
 
 
+@pytest.mark.slow
 def test_progress_and_giving_up(room: Room) -> None:
     told: list[float] = []
     with pytest.raises(Stopped):
@@ -182,6 +185,7 @@ def test_nothing_around_is_no_surface(room: Room) -> None:
     assert not len(fill(Gaussians.cat([alone, far]), room.ball, room.frames, steps=2).source)
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_finite_do_no_harm(room: Room) -> None:
     broken = room.scene.map(torch.clone)
     broken.means[5], broken.log_scales[-3] = math.nan, math.inf

@@ -47,6 +47,7 @@ def off(floor, up: torch.Tensor) -> float:
     return math.degrees(math.acos(min(1.0, float(floor.up @ up.double()))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("askew", [(1.0, 0.0, 0.0, 0.0), (0.8, 0.5, -0.2, 0.25)])
 def test_the_floor_is_found_however_the_scene_lies(askew: tuple) -> None:
     length = math.hypot(*askew)

@@ -51,6 +51,7 @@ def test_single_precision_gradients_are_close() -> None:
         assert (fast[name].double() - slow[name]).abs().max() < 1e-4 * scale, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COLUMNS)
 def test_finite_differences(name: str) -> None:
     scene, view = hand_placed(), camera(24, 20)

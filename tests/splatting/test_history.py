@@ -153,6 +153,7 @@ def test_kept_folds_are_those_made_anew(actions: list[tuple[str, int]]) -> None:
     assert same(history.fold(original), one_by_one(original, history))
 
 
+@pytest.mark.slow
 def test_memory_is_bounded() -> None:
     original = scene()
     size = sum(tensor.nbytes for _, tensor in original.tensors())
@@ -166,6 +167,7 @@ def test_memory_is_bounded() -> None:
         assert same(history.fold(original), one_by_one(original, history))
 
 
+@pytest.mark.slow
 def test_threads_may_fold_at_once() -> None:
     original, history = scene(), History()
     versions = []

@@ -71,6 +71,7 @@ def fit(frames: list[Frame], config: TrainConfig, **options):
     return list(train(start(capture_of(), config, frames), frames, config, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["mcmc", "classic"])
 @pytest.mark.parametrize("weights", [None, "mask", "alpha"])
 def test_it_learns_and_keeps_the_cap(tmp_path: Path, way: str, weights: str | None) -> None:
@@ -85,6 +86,7 @@ def test_it_learns_and_keeps_the_cap(tmp_path: Path, way: str, weights: str | No
     assert len(final.ids.unique()) == len(final)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits_whatever_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, config = write_frames(tmp_path), TrainConfig(steps=25, cap=400)
     results = []
@@ -95,6 +97,7 @@ def test_same_seed_same_bits_whatever_the_threads(tmp_path: Path, monkeypatch: p
         assert torch.equal(one, two), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["mcmc", "classic"])
 @pytest.mark.parametrize("cut", [1, 13, 29])
 def test_resumed_bit_for_bit(tmp_path: Path, way: str, cut: int) -> None:
@@ -123,6 +126,7 @@ def test_a_time_budget_is_kept(tmp_path: Path) -> None:
     assert steps[-1].count == 400  # the schedule came to its end too
 
 
+@pytest.mark.slow
 def test_a_fit_of_few_steps_grows_few_gaussians(tmp_path: Path) -> None:
     """On a slow machine a time budget means few steps; they must not be spread over a cap of Gaussians."""
     steps = fit(write_frames(tmp_path), TrainConfig(steps=25, cap=100_000))
@@ -273,6 +277,7 @@ def test_a_step_leaves_nothing_behind(tmp_path: Path) -> None:
         gc.enable()
 
 
+@pytest.mark.slow
 def test_fitting_while_two_threads_render(tmp_path: Path) -> None:
     """Kernels are entered from three threads at once; the fit ends with the very bits that it has alone."""
     frames, config = write_frames(tmp_path), TrainConfig(steps=40, cap=400)

@@ -55,6 +55,7 @@ def error(mine: torch.Tensor, truth: torch.Tensor) -> float:
     return float((mine.float() - truth).norm() / truth.norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha_max", "channels"), [(0.999, 37), (0.99, 64)])
 def test_both_products_are_those_of_the_definition(alpha_max: float, channels: int) -> None:
     lists, truth = both(Limits(alpha_max=alpha_max))
@@ -64,6 +65,7 @@ def test_both_products_are_those_of_the_definition(alpha_max: float, channels: i
     assert error(_triton.gather(lists, image), truth.T @ image) < 1e-5
 
 
+@pytest.mark.slow
 def test_rows_that_no_pixel_needs_are_left_out_and_those_that_finish_one_are_kept() -> None:
     """Forty opaque layers: a pixel is finished by the first few, the last of which has no weight but ends it."""
     gaussians = scene()[:40].replace(
@@ -82,6 +84,7 @@ def test_rows_that_no_pixel_needs_are_left_out_and_those_that_finish_one_are_kep
     assert error(_triton.draw(lists, values), dense(gaussians, VIEW) @ values) < 1e-5
 
 
+@pytest.mark.slow
 def test_bf16_is_within_its_error() -> None:
     lists, truth = both(exact=False)
     values, image, cells = normal(COUNT, 48), normal(VIEW.height, VIEW.width, 48), normal(5, 6, 48)
@@ -93,6 +96,7 @@ def test_bf16_is_within_its_error() -> None:
     assert error(_triton.gather(lists, cells, coarse=True), truth.T @ spread_back(cells, 18, 20)) < BF16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("grid", "span"), [((3, 2), 4), ((9, 7), 8), ((14, 20), None)])
 def test_means_over_cells_are_those_of_the_definition(grid: tuple[int, int], span: int | None) -> None:
     """Fused where a tile has few cells, else in pieces of the channels."""
@@ -112,6 +116,7 @@ def test_cells_of_every_tile_are_counted() -> None:
         assert max(touched) <= _triton._cells(fine, coarse) <= max(touched) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [None, (3, 2)])
 def test_gradients_are_the_other_product(grid: tuple[int, int] | None) -> None:
     lists, truth = both()
@@ -126,6 +131,7 @@ def test_gradients_are_the_other_product(grid: tuple[int, int] | None) -> None:
     assert error(given.grad, image.detach()) < 1e-5
 
 
+@pytest.mark.slow
 def test_any_layout_of_values_is_taken() -> None:
     """Columns of a larger table, not contiguous and not aligned; gsplat's packed rows; nothing in view."""
     lists, truth = both()
@@ -151,6 +157,7 @@ def wide(gaussians: Gaussians) -> GsplatBlend:
     return blend_with(dataclasses.replace(DOUBLE, tensor_cores=True), gaussians, VIEW, Limits())
 
 
+@pytest.mark.slow
 def test_a_blend_takes_tensor_cores_for_many_channels_without_geometry(monkeypatch: pytest.MonkeyPatch) -> None:
     gaussians, used = scene(), []
     launch = _triton._launch
@@ -171,6 +178,7 @@ def test_a_blend_takes_tensor_cores_for_many_channels_without_geometry(monkeypat
     assert error((wide(leaf) @ values).detach(), truth @ values) < 1e-5 and len(used) == 3
 
 
+@pytest.mark.slow
 def test_lifting_through_tensor_cores_is_that_of_the_definition() -> None:
     gaussians, maps = scene(), [normal(18, 20, 40), normal(3, 2, 40)]
     found = []
@@ -185,6 +193,7 @@ def test_lifting_through_tensor_cores_is_that_of_the_definition() -> None:
 # ------------------------------------------------------------------------------------------------------- half moments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
 def test_adam_with_half_moments_goes_where_adam_goes(device: str) -> None:
     """The second moment falls by a thousandth a step, which bf16 cannot show: rounding at random must."""

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from semsplat.distill.segment.alone import isolated
@@ -58,6 +59,7 @@ def outside(gaussians: Gaussians) -> float:
     return alpha[away[:, None] | away[None, :]].mean().item()
 
 
+@pytest.mark.slow
 def test_what_no_view_saw_and_what_reaches_over_the_border_goes() -> None:
     gaussians, selection = scene()
     before = gaussians[selection]
@@ -70,6 +72,7 @@ def test_what_no_view_saw_and_what_reaches_over_the_border_goes() -> None:
     assert shown > 0.9  # the rug itself stays
 
 
+@pytest.mark.slow
 def test_it_looks_as_in_the_scene() -> None:
     gaussians, selection = scene()
     after = isolated(gaussians, selection, cameras())
@@ -84,6 +87,7 @@ def test_it_looks_as_in_the_scene() -> None:
     assert halo > 0.4  # what it was before
 
 
+@pytest.mark.slow
 def test_a_thin_pole_stays_as_it_is() -> None:
     needle = sheet(0.1, 0.0, 0.2, RED)[:1]
     heights = torch.tensor([0.2, 0.4, 0.6])
@@ -101,6 +105,7 @@ def test_a_thin_pole_stays_as_it_is() -> None:
     assert torch.equal(left.means, kept.means) and torch.equal(left.log_scales, kept.log_scales)
 
 
+@pytest.mark.slow
 def test_what_is_out_of_every_frame_is_cut_off() -> None:
     gaussians, selection = scene()
     rug, up = gaussians[selection], torch.tensor([0.0, 0.0, 1.0])
@@ -110,6 +115,7 @@ def test_what_is_out_of_every_frame_is_cut_off() -> None:
     assert reach < 0.7 * (rug.means.norm(dim=1) + rug.scales.amax(1)).max()
 
 
+@pytest.mark.slow
 def test_the_same_again() -> None:
     gaussians, selection = scene()
     one, other = (isolated(gaussians, selection, cameras(3)) for _ in range(2))
@@ -165,6 +171,7 @@ def test_legs_and_round_things_stay() -> None:
         assert not moved.any() and torch.equal(found.means, thing.means)
 
 
+@pytest.mark.slow
 def test_what_is_seen_through_a_corner_is_brought_up_to_it() -> None:
     floor, below = sheet(0.8, 0.0, 0.08, RED), sheet(0.4, -0.2, 0.1, RED)
     floor = floor.replace(logit_opacities=torch.ones(len(floor)))  # a third of what is behind is seen
@@ -185,6 +192,7 @@ def test_what_is_seen_through_a_corner_is_brought_up_to_it() -> None:
         assert far.mean() > 0.15 and now.mean() < 0.06
 
 
+@pytest.mark.slow
 def test_what_is_round_keeps_its_shape() -> None:
     make = torch.Generator().manual_seed(0)
     ball = sheet(0.8, 0.0, 0.04, RED)

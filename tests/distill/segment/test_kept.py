@@ -40,6 +40,7 @@ def test_anything_else_is_made_again(tmp_path: Path, built: list[object]) -> Non
     assert len(built) == 4
 
 
+@pytest.mark.slow
 def test_a_damaged_file_and_a_place_that_cannot_be_written_are_no_hindrance(tmp_path: Path, built: list) -> None:
     gaussians, _ = scene()
     kept(tmp_path, gaussians, cameras())

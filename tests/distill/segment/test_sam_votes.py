@@ -105,6 +105,7 @@ def test_the_drawn_features_are_as_long_as_the_teachers() -> None:
     assert faint.any() and torch.allclose(map_.sum(-1)[faint], 7.0 * alpha[faint], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_everything_in_a_view_is_each_thing_once() -> None:
     gaussians, what = scene()
     gaussians = gaussians.replace(features=torch.cat([torch.eye(3)[what], torch.ones(len(what), 1)], dim=1))

@@ -106,6 +106,7 @@ def block(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     return x + linear(inner * torch.sigmoid(1.702 * inner), *pair(state, name + "mlp.fc2"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(14, 14), (3, 5)])
 def test_the_last_block_is_naclips(teacher: clip.Clip, folder: Path, size: tuple[int, int]) -> None:
     image = torch.randn(1, 3, PATCH * size[0], PATCH * size[1], generator=torch.Generator().manual_seed(2))

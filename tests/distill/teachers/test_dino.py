@@ -26,6 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_patches_are_those_of_transformers_own_forward(folder: Path) -> None:
     from transformers import Dinov2Model
 

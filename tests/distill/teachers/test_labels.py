@@ -52,6 +52,7 @@ def test_cells_share_classes_by_area_and_half_unknown_ones_are_unknown(folder: P
     assert (seen[:, 3] == 0).all()
 
 
+@pytest.mark.slow
 def test_large_annotations_make_maps_of_a_bounded_size(folder: Path) -> None:
     encode_ids(np.kron(IDS, np.ones((20, 20), np.int64)), folder / "00.png")
     assert opened(folder).look(torch.rand(600, 900, 3), "00.jpg").shape == (213, 320, 3)

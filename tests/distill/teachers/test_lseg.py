@@ -61,6 +61,7 @@ def test_a_look_is_one_pass_over_the_whole_picture(teacher: lseg.Lseg) -> None:
     assert not found.is_inference()
 
 
+@pytest.mark.slow
 def test_scales_and_flips_are_averaged(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"BASE": 96, "CROP": 64, "STRIDE": 32}.items():
         monkeypatch.setattr(lseg, name, value)
@@ -92,6 +93,7 @@ def test_as_many_passes_as_feature_3dgs() -> None:
     assert 2 * sum(count) == 26
 
 
+@pytest.mark.slow
 def test_words_alone_do_not_load_the_image_half(teacher: lseg.Lseg) -> None:
     again = reopen("lseg", teacher.memory(), CPU)
     assert "network" not in vars(again)
@@ -105,6 +107,7 @@ def test_the_registry_opens_it(weights: Path) -> None:
     assert teacher.name == "lseg" and teacher.channels == SMALL["channels"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

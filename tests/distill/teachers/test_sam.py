@@ -138,6 +138,7 @@ def test_reopened_it_answers_the_same_without_the_encoder(tiny_sam: Path) -> Non
         reopen("sam", memory | {"weights": str(tiny_sam) + "x"}, torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_files_that_are_not_sams(tmp_path: Path) -> None:
     state = tiny_state(side=64)
     for change, says in (

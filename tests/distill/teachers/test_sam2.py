@@ -85,6 +85,7 @@ def test_everything_and_prompts_that_mean_nothing(teacher: sam2.Sam2) -> None:
         teacher.masks(features[..., :32], CLICKS, SIZE)
 
 
+@pytest.mark.slow
 def test_it_is_reopened_and_not_distilled(folder: Path) -> None:
     teacher = open_teacher("sam2", Options(weights=folder))
     assert not teacher.distils
@@ -92,6 +93,7 @@ def test_it_is_reopened_and_not_distilled(folder: Path) -> None:
     assert again.channels == teacher.channels
 
 
+@pytest.mark.slow
 def test_folders_of_the_video_model_are_its_own_but_others_are_not(folder: Path, tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +74,7 @@ def iou(one: Tensor, other: Tensor) -> Tensor:
     return common / ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - common)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 25), st.floats(0.1, 0.9), st.integers(0, 1000))
 def test_suppression_keeps_the_best_and_covers_the_rest(count: int, overlap: float, seed: int) -> None:

@@ -152,6 +152,7 @@ def test_the_registry_knows_its_teachers_and_near_spellings() -> None:
         teachers.reopen("", {}, torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_listing_teachers_loads_no_model_library() -> None:
     import subprocess
 

@@ -189,6 +189,7 @@ def test_hostile_counts_cost_nothing(oracle, tmp_path, file):
     assert "is truncated: " in refused(folder)
 
 
+@pytest.mark.slow
 def test_every_cut_and_many_flips_end_in_a_capture_or_a_sentence(oracle, tmp_path):
     folder = project(oracle, tmp_path / "p", "OPENCV", "bin")
     rng = np.random.default_rng(0)

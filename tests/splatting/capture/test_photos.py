@@ -83,6 +83,7 @@ def test_colours_are_averaged_by_weight():
     assert develop(pixels, lens, lens, 2, 1)[0, :, 0].tolist() == [130, 40]
 
 
+@pytest.mark.slow
 def test_large_photos_are_undistorted_in_the_right_place(tmp_path):
     """The short cut for much larger photos: reduce first, then undistort."""
     lens = Lens(811, 603, 700.0, 690.0, 417.0, 290.0, "OPENCV", (0.2, -0.1, 0.01, 0.02))

@@ -19,6 +19,8 @@ ROOM = Path(assets.__file__).parent / "room"
 COUNT = 10
 SIDEWAYS = 6  # EXIF: the camera was held with its right side down
 
+pytestmark = pytest.mark.slow
+
 
 def quiet(*_):
     pass

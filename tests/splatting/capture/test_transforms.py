@@ -77,6 +77,7 @@ def test_distortion_per_frame_overrides(made, tmp_path, check_dots):
     assert check_dots(prepare(load(made.folder), tmp_path / "cache"), made.points) > 12
 
 
+@pytest.mark.slow
 def test_resolution_scales_camera_and_picture(tmp_path, check_dots):
     made = Made(tmp_path / "set", 640, 480, 600.0, 560.0, 330.0, 230.0)
     for view in range(made.views):  # dots that survive a size four times smaller

@@ -34,6 +34,7 @@ def test_motion_is_measured_in_parts_of_the_picture():
     assert video_frames.flow(pictures[0], np.minimum(pictures[0] + 9.0, 255).astype(np.uint8)) < 0.002
 
 
+@pytest.mark.slow
 def test_frames_are_spread_over_the_motion_and_sharp(tmp_path):
     """The camera stands, goes, stands; every third frame on the way is blurred."""
     places = [0.0] * 20 + [4.0 * i for i in range(1, 61)] + [240.0] * 20

@@ -78,6 +78,7 @@ def test_a_colmap_model_is_read_back(tmp_path, text, own_lenses):
     assert names == {f"{name}.{'txt' if text else 'bin'}" for name in ("cameras", "images", "points3D")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [False, True])
 def test_pycolmap_reads_a_model(tmp_path, text):
     views, points, colors = posed(own_lenses=True), torch.randn(4, 3), torch.rand(4, 3)

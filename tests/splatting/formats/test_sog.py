@@ -158,6 +158,7 @@ def test_files_that_lie(tmp_path: Path) -> None:
     assert "no WebP" in sentence(path, archive(meta, files | {"quats.webp": b"RIFF"}))
 
 
+@pytest.mark.slow
 def test_bombs(tmp_path: Path) -> None:
     path = tmp_path / "a.sog"
     meta, files = parts()

@@ -88,6 +88,7 @@ def test_a_ball_is_a_ball(whole: Mesh) -> None:
     assert np.abs(whole.colors[bottom].astype(int) - [26, 51, 230]).mean() < 6
 
 
+@pytest.mark.slow
 def test_holes_are_closed_only_on_request() -> None:
     thing = ball(lowest=-0.5)
     open_mesh = made(thing, QUICK)
@@ -98,6 +99,7 @@ def test_holes_are_closed_only_on_request() -> None:
     assert closed.points[:, 2].min() > MIDDLE[2] - 0.65 * RADIUS  # flat, where the ball ends
 
 
+@pytest.mark.slow
 def test_small_loose_pieces_are_dropped() -> None:
     thing = ball()
     crumb = ball(60)
@@ -115,6 +117,7 @@ def pole() -> Gaussians:
     return Gaussians(places, quats, scales, torch.full((3,), 4.0), sh.from_color(torch.ones(3, 3))[:, None, :])
 
 
+@pytest.mark.slow
 def test_a_thin_pole_is_a_part_of_the_thing() -> None:
     thing = Gaussians.cat([ball(120), pole()])  # few, so that needles are no strays
     low, high = extent(thing)
@@ -148,6 +151,7 @@ def test_files_are_read_back(suffix: str, whole: Mesh, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".glb", ".obj"])
 def test_textures_are_read_back(suffix: str, tmp_path: Path) -> None:
     pytest.importorskip("xatlas")
@@ -183,6 +187,7 @@ def test_what_cannot_be_is_one_sentence(thing: Gaussians, how: How, words: str) 
     assert str(caught.value).count(". ") == 0
 
 
+@pytest.mark.slow
 def test_one_gaussian_and_wild_ones() -> None:
     thing = ball()
     one = mesh(
