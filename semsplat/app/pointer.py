@@ -87,7 +87,7 @@ class Pointer:
             radius=300.0 * max(distance, 1e-3),
             position=tuple(opening.target.tolist()),
             opacity=0.0,
-            side="double",
+            side="back",  # we are in it
             cast_shadow=False,
             receive_shadow=False,
         )

@@ -172,6 +172,8 @@ def test_alt_turns_the_view_while_a_tool_is_in_hand(page):
     page.drag([(300, 500), (340, 500)], "Alt")
     until(lambda: (camera_of(page.visitor.client).center - before.center).norm() > 0.05)
     assert len(page.picked) == 0
+    made = page.tab.evaluate("window.__viserTestpoints.rendererInfo.programs.map((program) => program.name)")
+    assert made and not any("PMREM" in name for name in made)  # it takes seconds without a GPU
 
 
 def test_the_lasso_on_the_surface_and_through_it(page):
