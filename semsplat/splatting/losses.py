@@ -22,10 +22,12 @@ def ssim_map(x: Float[Tensor, "h w c"], y: Float[Tensor, "h w c"]) -> Float[Tens
 
     taps = torch.from_numpy(window()).to(x)
     channels = x.shape[2]
-    kernel = torch.outer(taps, taps).expand(channels, 1, -1, -1)
+    across, down = (taps.reshape(1, 1, *size).expand(channels, 1, -1, -1) for size in ((1, -1), (-1, 1)))
 
-    def blur(image: Tensor) -> Tensor:
-        return torch.nn.functional.conv2d(image.permute(2, 0, 1)[None], kernel, padding=PAD, groups=channels)[0]
+    def blur(image: Tensor) -> Tensor:  # a plane after the other: with channels last, cuDNN may cut numbers to TF32
+        planes = image.permute(2, 0, 1)[None].contiguous()
+        planes = torch.nn.functional.conv2d(planes, across, padding=(0, PAD), groups=channels)
+        return torch.nn.functional.conv2d(planes, down, padding=(PAD, 0), groups=channels)[0]
 
     mx, my, xx, yy, xy = blur(x), blur(y), blur(x * x), blur(y * y), blur(x * y)
     numerator = (2 * mx * my + C1) * (2 * (xy - mx * my) + C2)

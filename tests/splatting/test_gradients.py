@@ -144,3 +144,16 @@ def test_ssim_and_psnr_of_known_pictures() -> None:
     assert losses.psnr(x, x) == 100.0
     assert losses.psnr(x, x + 0.1) == pytest.approx(20.0, abs=1e-4)
     assert losses.ssim(x, 1 - x).item() < 0.1
+
+
+def test_windows_are_summed_where_a_gpu_keeps_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plane for each channel: given channels last, as pictures have them, cuDNN may round to ten bits (TF32)."""
+    plain, layouts = torch.nn.functional.conv2d, []
+
+    def conv2d(image: torch.Tensor, *rest: object, **named: object) -> torch.Tensor:
+        layouts.append(image.is_contiguous())
+        return plain(image, *rest, **named)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
+    losses.ssim(torch.rand(20, 30, 3), torch.rand(20, 30, 3))
+    assert layouts and all(layouts)
