@@ -17,6 +17,7 @@ SIDE = tl.constexpr(16)  # pixels of a tile along each axis
 FIELDS = tl.constexpr(8)  # numbers in a row of the table: center x y, conic a b c, opacity, two spare
 STOP = tl.constexpr(1e-4)
 FAINT = tl.constexpr(1.0 / 255.0)
+SIZES = ("width", "height", "across", "columns", "lines")  # of pictures: not compiled again where they are 1 or 16 k
 
 
 @triton.jit
@@ -63,7 +64,7 @@ def _share(pixel, cell, size):
     return tl.maximum(tl.minimum(pixel + 1.0, (cell + 1.0) * size) - low, 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES[:3])
 def trim(
     table, starts, rows, kept, ends, alpha, width, height, across, ENTRIES: tl.constexpr, ALPHA_MAX: tl.constexpr
 ):  # fmt: skip
@@ -96,7 +97,7 @@ def trim(
     tl.store(alpha + line * width + column, cover, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES[:3])
 def draw(
     table, starts, ends, order, rows, values, image, width, height, across, channels, first, depth,
     PIXELS: tl.constexpr, ENTRIES: tl.constexpr, CHANNELS: tl.constexpr, ALPHA_MAX: tl.constexpr, EXACT: tl.constexpr
@@ -126,7 +127,7 @@ def draw(
     tl.store(place, sum.to(image.dtype.element_ty), mask=inside[:, None] & wanted[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES[:3])
 def gather(
     table, starts, ends, order, rows, image, total, width, height, across, channels, first, depth,
     ENTRIES: tl.constexpr, CHANNELS: tl.constexpr, ALPHA_MAX: tl.constexpr, EXACT: tl.constexpr
@@ -156,7 +157,7 @@ def gather(
         tl.atomic_add(owner, share, mask=listed[:, None] & wanted[None, :], sem="relaxed")
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def draw_mean(
     table, starts, ends, order, rows, values, cells, width, height, across, channels, first, depth,
     columns, lines, SPAN: tl.constexpr, ENTRIES: tl.constexpr, CHANNELS: tl.constexpr,
@@ -199,7 +200,7 @@ def draw_mean(
     tl.atomic_add(place, sum, mask=known[:, None] & wanted[None, :], sem="relaxed")
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def gather_mean(
     table, starts, ends, order, rows, cells, total, width, height, across, channels, first, depth,
     columns, lines, SPAN: tl.constexpr, ENTRIES: tl.constexpr, CHANNELS: tl.constexpr,
@@ -249,7 +250,7 @@ def _rounded(x, random):
     return (bits & -65536).to(tl.float32, bitcast=True).to(tl.bfloat16)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("seed",))
 def adam(
     parameter, gradient, first, second, count, rate, beta1, beta2, epsilon, correction, seed, BLOCK: tl.constexpr
 ):  # fmt: skip

@@ -31,6 +31,7 @@ def test_every_kernel_fits_the_gpu(arch: int) -> None:
     for name, row in found.items():
         assert row["reg"] <= 255 and row["stack"] <= SPILL and row["shared"] <= SHARED[arch], row
         assert bool(row["products"]) == (name not in ("trim", "adam")), row
+        assert not row["fresh"], f"{name} is compiled again for some numbers of {row['fresh']}"
     if arch >= 90:
         assert "wgmma" in found["draw"]["products"]
         assert all(found[name]["vectors"] for name in ("gather", "gather_mean"))  # atomics four numbers wide

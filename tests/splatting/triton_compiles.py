@@ -60,9 +60,10 @@ def compiled(name: str, channels: int, span: int | None, arch: int) -> dict[str,
     assembly = made.asm["ptx"]
     products = sorted({word for word in ("wgmma", "mma.sync") if word in assembly})
     vectors = bool(re.search(r"(atom|red)\.global\.[^;]*\.v[24]", assembly))
+    fresh = [p.name for p in kernel.params if p.name in (*kernels.SIZES, "seed") and not p.do_not_specialize]
     return {
-        "name": name, "arch": arch, "shared": made.metadata.shared, "products": products, "vectors": vectors,
-        **usage(made.asm["cubin"]),
+        "name": name, "arch": arch, "fresh": fresh, "products": products, "vectors": vectors,
+        "shared": made.metadata.shared, **usage(made.asm["cubin"]),
     }  # fmt: skip
 
 
