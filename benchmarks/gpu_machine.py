@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -66,7 +67,12 @@ class Machine:
 
 
 def real() -> Machine:
-    """A GPU, at the sizes that the goals name."""
+    """A GPU, at the sizes that the goals name.
+
+    gsplat is compiled for this GPU alone. Every process must say so: one that does not compiles all of it again.
+    """
+    os.environ.setdefault("TORCH_CUDA_ARCH_LIST", ".".join(map(str, torch.cuda.get_device_capability())))
+    os.environ.setdefault("MAX_JOBS", str(os.cpu_count() or 4))
     return Machine(
         "cuda", False, 1_000_000, ((1280, 720), (648, 420), (1920, 1080)), (512, 64, 16, 128, 256, 32), 512,
         (986, 728), (640, 480), (64, 85), 300, 60, 7, 0.4,

@@ -231,6 +231,18 @@ def test_adam_with_half_moments_goes_where_adam_goes() -> None:
     assert abs(float(rounded.mean() / square.mean()) - 1) < 0.005
 
 
+def test_every_process_of_the_benchmark_compiles_gsplat_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows a part that broke finds the compiled code of the process before, for the flags are the same."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import gpu_machine
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    environment = {"MAX_JOBS": "3"}
+    monkeypatch.setattr(os, "environ", environment)
+    assert gpu_machine.real().device == "cuda"
+    assert environment == {"MAX_JOBS": "3", "TORCH_CUDA_ARCH_LIST": "9.0"}
+
+
 @pytest.mark.slow
 def test_the_benchmark_says_so_where_there_is_no_gpu() -> None:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
