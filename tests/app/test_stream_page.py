@@ -143,8 +143,8 @@ def test_a_moved_camera_and_another_layer_are_seen_sharply(page):
 def test_what_the_page_draws_itself_is_hidden_by_what_is_in_front_of_it(page):
     red = (-1.2, -1.0, 0.0)
     x, y = (round(v) for v in pixel_of(camera_of(page.client), red))
-    add = page.server.viser.scene.add_icosphere
-    behind = add("/mark", radius=0.1, color=(255, 255, 0), position=(-1.2 * 6 / 4, 1.0, 0.0))
+    add, dot = page.server.viser.scene.add_point_cloud, np.zeros((1, 3), np.float32)
+    behind = add("/mark", dot, (255, 255, 0), point_size=0.2, position=(-1.2 * 6 / 4, 1.0, 0.0))
     page.drawn("/mark")
     ball = page.shot()[y, x]
     assert ball[0] > 150 and ball[1] < 100  # red
