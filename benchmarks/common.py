@@ -36,13 +36,12 @@ def captured(folder: Path) -> Views:
     """A capture with points, as training starts from it when it starts faint: an opacity of 0.1 everywhere."""
     from semsplat.splatting import capture
     from semsplat.splatting.start import start
-    from semsplat.splatting.train import target
     from semsplat.splatting.train_types import TrainConfig
 
     found = capture.load(folder)
     with tempfile.TemporaryDirectory() as cache:
         frames = capture.prepare(found, cache)
-        photos = [target(frame, frame.camera, torch.device("cpu"))[0] for frame in frames]
+        photos = [frame.shown_to(frame.camera, torch.device("cpu"))[0] for frame in frames]
     return Views(start(found, TrainConfig(density="classic"), frames), [frame.camera for frame in frames], photos)
 
 

@@ -19,7 +19,7 @@ from semsplat.splatting.gaussians import Gaussians
 from semsplat.splatting.losses import psnr, ssim
 from semsplat.splatting.splat import splat
 from semsplat.splatting.start import start
-from semsplat.splatting.train import begin, target, train
+from semsplat.splatting.train import begin, train
 from semsplat.splatting.train_types import TrainConfig
 
 PHOTOS = 4
@@ -146,7 +146,7 @@ def fitted(
     for frame in [frame for frame in frames if frame.name in held_out][: 1 if machine.dry else None]:
         with torch.no_grad():
             drawn = (splat(gaussians, frame.camera) @ gaussians.colors(frame.camera)).clamp(0, 1)
-        photo, _ = target(frame, frame.camera, torch.device(machine.device))
+        photo, _ = frame.shown_to(frame.camera, torch.device(machine.device))
         scores.append((psnr(drawn, photo), float(ssim(drawn, photo))))
     return {
         "minutes": config.minutes,

@@ -109,6 +109,7 @@ class Train:
     points: bool = True  # triangulate points first where the capture has none
     density: Density = None  # how Gaussians are added and removed (mcmc)
     sh_degree: Count = None  # how much colours change with the side one looks from, 0 to 3 (3)
+    depth_distortion: Number = None  # weight of a loss that makes depth sharper, for depth maps: try 0.004 (0)
     seed: Count = None  # of all that is random (0)
     exposure: OnOff = None  # photos get affine colour maps of their own, off at render: their lights may differ (off)
     batch: Count = None  # photos looked at in a step, by all processes together (one each)

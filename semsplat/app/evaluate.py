@@ -20,7 +20,6 @@ from ..splatting.capture.types import Frame
 from ..splatting.errors import InputError
 from ..splatting.gaussians import Gaussians
 from ..splatting.losses import psnr, ssim
-from ..splatting.train import target
 from . import pictures, scene
 from . import plan as plans
 from .layers import Depth, Rgb
@@ -71,7 +70,7 @@ def evaluate(
 
 def corrected(frame: Frame, drawn: Float[Tensor, "h w 3"]) -> float:
     """PSNR in dB after the affine map of colours that suits the photo best: as if its exposure were known."""
-    photo, weight = target(frame, frame.camera, drawn.device)
+    photo, weight = frame.shown_to(frame.camera, drawn.device)
     if weight is not None and frame.background:
         photo, weight = photo * weight, None
     changed = exposure.best(drawn, photo, weight)
@@ -87,7 +86,7 @@ def compared(
     Args:
         camera: with which it was drawn, when that is not the frame's but smaller.
     """
-    colors, weight = target(frame, camera or frame.camera, drawn.device)
+    colors, weight = frame.shown_to(camera or frame.camera, drawn.device)
     if weight is None:
         return colors, 1.0
     if frame.background:

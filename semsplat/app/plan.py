@@ -39,6 +39,7 @@ class Request:
     cap: int | None = None
     density: str | None = None
     sh_degree: int | None = None
+    depth_distortion: float | None = None  # weight of the loss that draws together what lies apart along a ray
     seed: int | None = None
     batch: int | None = None
     exposure: bool | None = None  # fit maps of colours for each photo
@@ -177,19 +178,21 @@ def _fit_options() -> list[str]:
 
 def _check(request: Request, given: dict[str, Any]) -> None:
     """Say no to numbers that make no sense, before any work."""
-    least = {"steps": 1, "cap": 1, "minutes": 1e-3, "sh_degree": 0, "resolution": 8, "eval": 0, "frames": 3, "batch": 1}
+    least = {"steps": 1, "cap": 1, "minutes": 1e-3, "resolution": 8, "eval": 0, "frames": 3, "batch": 1}
+    least |= {"sh_degree": 0, "depth_distortion": 0.0}
+    most = {"sh_degree": 3, "depth_distortion": 1.0}
     asked = {**given, **{name: getattr(request, name) for name in ("resolution", "eval", "frames")}}
-    for name, low in least.items():
-        value = asked.get(name)
-        if value is not None and not value >= low:
-            raise InputError(f"--{name.replace('_', '-')} {value} is too small; the least is {low:g}.")
+    for name, value in asked.items():
+        option = f"--{name.replace('_', '-')} {value}"
+        if value is not None and name in least and not value >= least[name]:
+            raise InputError(f"{option} is too small; the least is {least[name]:g}.")
+        if value is not None and name in most and value > most[name]:
+            raise InputError(f"{option} is too large; the most is {most[name]:g}.")
     if given.get("batch", processes.count()) < processes.count():
         raise InputError(
             f"--batch {given['batch']} leaves some of the {processes.count()} processes without a photo; "
             f"give --batch {processes.count()} or more, or start fewer processes."
         )
-    if given.get("sh_degree", 0) > 3:
-        raise InputError(f"--sh-degree {given['sh_degree']} is too large; the most is 3.")
     if given.get("density", "mcmc") not in ("mcmc", "classic"):
         raise InputError(f"--density {given['density']} is not known; use mcmc or classic.")
 

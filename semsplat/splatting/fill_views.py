@@ -16,7 +16,6 @@ from .capture.types import Frame
 from .depth import slopes
 from .gaussians import Gaussians
 from .splat import splat
-from .train import target
 
 LONGEST = 480  # pixels of a photo's longer side that are looked at
 COVERED = 0.04  # coverage by the thing from which on a pixel is not trusted
@@ -77,7 +76,7 @@ def look(
         blend = splat(gaussians, camera).detach()
         thing = (blend @ gone[:, None].to(gaussians.means))[..., 0]
         hidden = grown(thing > COVERED, max(BORDER, round(SHADE * (thing > 0.5).sum().sqrt().item())))
-        photo, weight = target(frame, camera, gaussians.means.device)
+        photo, weight = frame.shown_to(camera, gaussians.means.device)
         free = ~hidden if weight is None else ~hidden & (weight[..., 0] > 0.5)
         without = splat(others, camera).detach()
         pair = without.T @ torch.stack([free.to(photo), torch.ones_like(photo[..., 0])], -1)

@@ -10,7 +10,6 @@ from .camera import Camera
 from .capture.types import Capture, Frame
 from .errors import InputError
 from .gaussians import Gaussians
-from .train import target
 from .train_types import TrainConfig
 
 FEW = 100  # fewer sparse points than this are not enough to begin with
@@ -69,7 +68,7 @@ def occupied(points: Float[Tensor, "n 3"], frames: Sequence[Frame]) -> Float[Ten
     seen, full = torch.zeros(len(points)), torch.zeros(len(points))
     for frame in frames:
         camera = frame.camera.scaled(min(1.0, HULL / frame.camera.width))
-        _, weight = target(frame, camera, torch.device("cpu"))
+        _, weight = frame.shown_to(camera, torch.device("cpu"))
         x, y, z = (camera.local(points) @ camera.intrinsics.T).unbind(-1)
         column, row = (x / z.clamp_min(1e-6)).floor().long(), (y / z.clamp_min(1e-6)).floor().long()
         inside = (z > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
@@ -87,7 +86,7 @@ def _along_rays(
     for k, frame in enumerate(frames):
         share = count * (k + 1) // len(frames) - count * k // len(frames)
         camera = frame.camera.scaled(min(1.0, 64 / frame.camera.width))
-        photo, weight = target(frame, camera, torch.device("cpu"))
+        photo, weight = frame.shown_to(camera, torch.device("cpu"))
         likely = torch.ones(photo.shape[:2]) if weight is None else weight[..., 0].clamp_min(1e-4)
         pixel = torch.multinomial(likely.flatten(), share, replacement=True, generator=generator)
         x, y = pixel % camera.width + 0.5, pixel // camera.width + 0.5

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import density, exposure, processes
+from . import density, distortion, exposure, processes
 from .blend import Blend
 from .camera import Camera
 from .capture.types import Frame
@@ -146,7 +146,8 @@ def _step(state: TrainState, fit: _Fit, share: float) -> tuple[float, float]:
     chosen = [_choose(len(fit.frames), first + k, config.seed) for k in range(config.batch)]
     for k in processes.share(range(config.batch)):
         frame, own = fit.frames[chosen[k]], [each[chosen[k]] for each in maps]
-        loss, error, blend = _compare(scene, frame, share, config, backdrops[k], own)
+        pull = config.depth_distortion * distortion.EVERY if distortion.due(share, first + k) else 0.0
+        loss, error, blend = _compare(scene, frame, share, config, backdrops[k], own, pull)
         if (feature_loss := fit.feature_loss) is not None:
             extra = feature_loss(blend if fit.feature_geometry else blend.detach(), frame, scene.features)
             loss = loss if extra is None else loss + extra
@@ -194,12 +195,16 @@ def _compare(
     config: TrainConfig,
     backdrop: Float[Tensor, "3"],
     maps: Sequence[Float[Tensor, "3 4"]],
+    pull: float,
 ) -> tuple[Tensor, float, Blend]:
     factor = next((times for until, times in COARSE if share < until), 1)
     camera = frame.camera.scaled(1.0 / factor)
-    photo, weight = target(frame, camera, scene.means.device)
-    blend = splat(scene, camera)
-    rendered, alpha = blend.composite(_colors(scene, camera, share))
+    photo, weight = frame.shown_to(camera, scene.means.device)
+    blend, values = splat(scene, camera), _colors(scene, camera, share)
+    if pull:
+        values = torch.cat([values, distortion.moments(scene, camera)], dim=1)
+    image, alpha = blend.composite(values)
+    rendered = image[..., :3]
     for own in maps:
         rendered = exposure.shown(rendered, alpha, own)
     if weight is not None and frame.background:
@@ -211,20 +216,11 @@ def _compare(
     error = torch.mean((rendered.detach() - photo) ** 2).item()
     if config.density == "mcmc":
         loss = loss + REGULARISE * (scene.opacities.mean() + scene.scales.mean())
+    if pull:
+        loss = loss + pull * distortion.spread(image[..., 3:], alpha)
     for own in maps:
         loss = loss + exposure.distance(own)
     return loss, error, blend
-
-
-def target(
-    frame: Frame, camera: Camera, device: torch.device
-) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 1"] | None]:
-    """The frame's pixels at the size of ``camera`` in [0, 1], by area, and their weights if it has a mask or alpha."""
-    pixels = frame.read().to(device).float() / 255.0
-    if pixels.shape[:2] != (camera.height, camera.width):
-        size = (camera.height, camera.width)
-        pixels = torch.nn.functional.interpolate(pixels.permute(2, 0, 1)[None], size, mode="area")[0].permute(1, 2, 0)
-    return pixels[..., :3].contiguous(), pixels[..., 3:] if pixels.shape[2] == 4 else None
 
 
 def _colors(scene: Gaussians, camera: Camera, share: float) -> Tensor:

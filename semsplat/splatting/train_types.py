@@ -20,6 +20,7 @@ class TrainConfig:
     sh_degree: int = 3
     seed: int = 0
     batch: int = 1  # views of each step, all processes together
+    depth_distortion: float = 0.0  # weight of what draws together along rays: see :mod:`.distortion`; 0: nothing does
     exposure: bool = False  # photos have affine colour maps of their own: see :mod:`.exposure`
 
 

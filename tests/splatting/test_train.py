@@ -22,7 +22,7 @@ from semsplat.splatting.losses import psnr
 from semsplat.splatting.optimizer import adam
 from semsplat.splatting.splat import splat
 from semsplat.splatting.start import occupied, scene_middle, start
-from semsplat.splatting.train import begin, target, train
+from semsplat.splatting.train import begin, train
 from semsplat.splatting.train_types import TrainConfig, TrainState
 
 
@@ -60,7 +60,7 @@ def quality(scene: Gaussians, frames: list[Frame]) -> float:
     """Mean PSNR over the frames where they count, dB."""
     total = 0.0
     for frame in frames:
-        photo, weight = target(frame, frame.camera, torch.device("cpu"))
+        photo, weight = frame.shown_to(frame.camera, torch.device("cpu"))
         drawn = splat(scene, frame.camera) @ scene.colors(frame.camera)
         counts = torch.ones_like(photo[..., :1]) if weight is None else weight
         total += psnr(drawn * counts, photo * counts)

@@ -62,6 +62,16 @@ class Frame:
         """The pixels, c = 3 or 4, read afresh from disk each time."""
         return torch.from_numpy(np.load(self.pixels))
 
+    def shown_to(
+        self, camera: Camera, device: torch.device
+    ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 1"] | None]:
+        """The pixels at the size of ``camera`` in [0, 1], by area, and their weights if there is a mask or alpha."""
+        pixels, size = self.read().to(device).float() / 255.0, (camera.height, camera.width)
+        if pixels.shape[:2] != size:
+            pixels = torch.nn.functional.interpolate(pixels.permute(2, 0, 1)[None], size, mode="area")[0]
+            pixels = pixels.permute(1, 2, 0)
+        return pixels[..., :3].contiguous(), pixels[..., 3:] if pixels.shape[2] == 4 else None
+
 
 def split(frames: Sequence[Frame], every: int) -> tuple[list[Frame], list[Frame]]:
     """(training, held out): every ``every``-th frame is held out beginning with the first; 0 holds none out."""
