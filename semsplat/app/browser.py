@@ -70,8 +70,6 @@ class Server:
             if self._token is not None:
                 self.viser._websock_server.queue_message(_script(HIDE_TOKEN))
         self.viser.scene.world_axes.visible = False
-        self.viser.scene.configure_environment_map(None)  # nothing here is lit, and ...
-        self.viser.scene.configure_default_lights(False)  # ... shaders for light take seconds to make without a GPU
 
     @property
     def url(self) -> str:

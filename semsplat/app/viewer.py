@@ -73,7 +73,7 @@ class Viewer:
         """
         self.server = Server(self._host, self._port, "semsplat", self._token)
         self.server.opens(self.session.title)
-        _open_at(self.server, self.opening)
+        _set_the_stage(self.server, self.opening)
         if self.engine == "browser":
             self.splats = Splats(self.server, "/scene")
             self._send()
@@ -167,8 +167,10 @@ class Viewer:
         page.furnished = True
 
 
-def _open_at(server: Server, pose: Pose) -> None:
-    """Where new pages stand, and which way is up for all."""
+def _set_the_stage(server: Server, pose: Pose) -> None:
+    """Where new pages stand, which way is up for all, and no light: without a GPU it takes seconds."""
+    server.viser.scene.configure_environment_map(None)
+    server.viser.scene.configure_default_lights(False)
     server.viser.scene.set_up_direction(_tuple(pose.up))
     start = server.viser.initial_camera
     start.position, start.look_at = _tuple(pose.position), _tuple(pose.target)
