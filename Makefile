@@ -15,7 +15,7 @@ help:
 	@echo "make demo   fit the bundled capture (writes $(SCENE)/), then show it when a person is at the terminal"
 	@echo "make view   show $(SCENE)/ in the browser; SCENE=folder for another"
 	@echo "make test   every test, in WORKERS=2 processes"
-	@echo "make quick  the tests that take under half a second each: a minute on two cores"
+	@echo "make quick  the tests that take under half a second each: a minute and a half on two cores"
 	@echo "make lint   ruff and pyright"
 	@echo "make clean  remove the environment, caches and $(SCENE)/"
 	@echo "PYTHON=python3.12 picks another Python (3.11 or 3.12)."
