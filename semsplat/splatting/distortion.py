@@ -12,11 +12,11 @@ from torch import Tensor
 
 from .camera import Camera
 from .gaussians import Gaussians
+from .project import NEAR
 
 FROM = 0.25  # of the fit: before, pictures are smaller and all is still on its way
 EVERY = 4  # views: the others are drawn without, which saves three quarters of what it costs
 WIDE = 0.03  # of the depth: a spread well above it is a border between two surfaces, and hardly drawn together
-NEAREST = 1e-6  # world units; what is nearer is not drawn
 
 
 def due(share: float, view: int) -> bool:
@@ -26,7 +26,7 @@ def due(share: float, view: int) -> bool:
 
 def moments(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "n 2"]:
     """Log depth of each Gaussian's centre, and its square: to be blended with the colours."""
-    logs = camera.local(gaussians.means)[:, 2:].clamp_min(NEAREST).log()
+    logs = camera.local(gaussians.means)[:, 2:].clamp_min(NEAR).log()
     return torch.cat([logs, logs.square()], dim=1)
 
 

@@ -1,6 +1,5 @@
 """What lies apart along a ray is drawn together, by the variance of its log depth, and pictures stay as they were."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,9 @@ def test_a_surface_across_the_view_has_none_and_two_have() -> None:
     scene = cloud(40)
     forward = view.world_to_camera[2, :3]
     level = scene.means - (view.local(scene.means)[:, 2:] - 3.0) * forward  # all at one depth
-    flat = dataclasses.replace(scene, means=level)
+    flat = scene.replace(means=level)
     assert spread(flat, view) < 1e-9
-    apart = dataclasses.replace(flat, means=level + 0.3 * forward * (torch.arange(40) % 2)[:, None])
+    apart = flat.replace(means=level + 0.3 * forward * (torch.arange(40) % 2)[:, None])
     assert spread(apart, view) > 0.03
 
 
@@ -48,7 +47,7 @@ def test_going_down_draws_together() -> None:
     before = spread(scene, view)
     before.backward()
     assert scene.means.grad is not None and scene.logit_opacities.grad is not None
-    moved = dataclasses.replace(scene.detach(), means=(scene.means - 0.02 * scene.means.grad).detach())
+    moved = scene.detach().replace(means=(scene.means - 0.02 * scene.means.grad).detach())
     assert spread(moved, view) < before.detach()
 
 
